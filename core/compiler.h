@@ -1,0 +1,8 @@
+/* compiler.h - the few compiler extensions in use */
+#ifndef CORE_COMPILER_H
+#define CORE_COMPILER_H
+
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+#endif

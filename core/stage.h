@@ -1,0 +1,128 @@
+/* stage.h - the interface that every stage implements */
+#ifndef CORE_STAGE_H
+#define CORE_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/batch.h"
+#include "core/error.h"
+#include "core/option.h"
+
+struct arena;
+
+enum stage_trait {
+    /* process() depends on nothing but its batch and the options: the executor may cut
+     * a batch anywhere to find a bad record. flush must be NULL. */
+    STAGE_STATELESS = 1 << 0,
+    /* The same input and options give the same bytes on every machine. */
+    STAGE_REPRODUCIBLE = 1 << 1,
+    /* Neither drops nor adds records (it may reject bad ones). */
+    STAGE_ONE_TO_ONE = 1 << 2
+};
+
+/* The columns that records have at one place of the pipeline. */
+struct schema_field {
+    const char *name;
+    enum column_type type;
+    uint32_t dimension;
+};
+enum { SCHEMA_MAX = 64 };
+struct schema {
+    struct schema_field fields[SCHEMA_MAX];
+    size_t count;
+};
+const struct schema_field *schema_find(const struct schema *schema, const char *name);
+/* Add, or replace the field of that name. The name is borrowed for as long as the
+ * schema. ERROR_CONFIG past SCHEMA_MAX. */
+enum error_code schema_put(struct schema *schema, const char *name, enum column_type type,
+                           uint32_t dimension, struct error *error);
+
+/* Where a stage stands in the user's file, for errors found by plan(). */
+struct stage_place {
+    struct source_position stage;
+    const void
+        *mapping; /* the stage's yaml_node, NULL allowed; read by the function below */
+};
+/* The position of an option's value; the stage's own where the option was left out. */
+struct source_position stage_option_position(const struct stage_place *place,
+                                             const char *option);
+
+/* A column a stage reads or adds whatever its options, for documents and the default
+ * plan. */
+struct stage_column {
+    const char *name;
+    enum column_type type;
+    bool is_input; /* else added (or replaced) */
+};
+
+/* A running stage. The engine allocates and frees all of it. */
+struct stage {
+    const struct stage_type *type;
+    const void *options; /* the struct that type->options describes */
+    void *state;         /* type->state_size bytes, zeroed before open() */
+    const void
+        *prepared; /* what prepare() wrote, mapped read-only, page-aligned; or NULL */
+    size_t prepared_size;
+    struct arena *run;     /* until close() */
+    struct arena *scratch; /* reset after every process(); keep nothing in it */
+};
+
+/* What process() makes of a batch. Starts as the input batch, unchanged. */
+struct stage_output;
+/* The arena of the columns handed to the engine: lives until the batch is encoded. */
+struct arena *stage_output_arena(struct stage_output *output);
+/* Add a column, or replace the one of that name; rows as in the input batch. `column` is
+ * copied, its buffers are taken over and must lie in the arena above (or be buffers of
+ * the input batch). ERROR_MEMORY. */
+enum error_code stage_output_set(struct stage_output *output, const struct column *column,
+                                 struct error *error);
+/* Take the row out, counted under (stage, reason). `reason` is a static snake_case text. */
+void stage_output_drop(struct stage_output *output, uint32_t row, const char *reason);
+/* The row is bad: quarantined with (stage, reason) and a detail for people (copied, cut
+ * at 200 bytes, NULL allowed). */
+void stage_output_reject(struct stage_output *output, uint32_t row, const char *reason,
+                         const char *detail);
+
+/* What a stage is. One constant of this type per file in stages/. */
+struct stage_type {
+    const char *name;                   /* in YAML; equals the file name without .c */
+    const char *summary;                /* one line: "Split text into subword tokens" */
+    const char *description;            /* paragraphs for the manual; NULL allowed */
+    unsigned traits;                    /* enum stage_trait */
+    const struct stage_column *columns; /* ends with .name NULL; NULL: none */
+    const struct option_spec *options;
+    size_t options_size;
+    size_t state_size;
+
+    /* Check options together, find the columns needed in `schema` and put those added.
+     * Pure: reads no file but those of PATH options, keeps nothing. NULL: `columns` says
+     * all. Called by every process that reads the pipeline. ERROR_CONFIG, with
+     * error->where from stage_option_position(). */
+    enum error_code (*plan)(const void *options, struct schema *schema,
+                            const struct stage_place *place, struct error *error);
+
+    /* Once a node and run, before any open(): write a position-independent file at
+     * `path` which every executor maps read-only. NULL: nothing to prepare. */
+    enum error_code (*prepare)(const void *options, const char *path,
+                               struct error *error);
+
+    /* Once per executor. If it fails, close() is still called and must cope. */
+    enum error_code (*open)(struct stage *self, struct error *error);
+
+    /* Work on one batch. ERROR_RECORD rejects the whole batch; a stateless stage is then
+     * called with halves of it until the bad record stands alone. ERROR_MEMORY makes the
+     * engine look for the record that needs too much, in fresh executors. */
+    enum error_code (*process)(struct stage *self, const struct batch *in,
+                               struct stage_output *output, struct error *error);
+
+    /* Release what open() took. Called exactly once. NULL: nothing. */
+    void (*close)(struct stage *self);
+};
+
+/* Is the descriptor complete and consistent: names, trait rules, defaults that parse?
+ * Run on every stage by the tests. */
+enum error_code stage_type_check(const struct stage_type *type, struct error *error);
+
+#endif

@@ -1,0 +1,53 @@
+/* yaml.h - YAML text as a tree with positions; doorkeeper of libyaml */
+#ifndef CORE_YAML_H
+#define CORE_YAML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+
+struct arena;
+
+enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
+
+struct yaml_node {
+    enum yaml_kind kind;
+    struct source_position where;
+    const char *text; /* scalar: its text, zero-terminated */
+    bool is_quoted;   /* scalar: 'x' or "x": never a number or a boolean */
+    size_t count;     /* list: items; map: pairs */
+    const struct yaml_node *const *keys;  /* map only: scalars */
+    const struct yaml_node *const *items; /* list items, or map values */
+};
+
+/* All errors of a file, to be told in one go. */
+struct diagnostic {
+    struct source_position where;
+    const char *text;
+};
+struct diagnostics {
+    struct arena *arena; /* borrowed: holds the texts */
+    struct diagnostic *items;
+    size_t count, capacity;
+};
+void diagnostics_add(struct diagnostics *list, struct source_position where,
+                     const char *format, ...) PRINTF_LIKE(3, 4);
+/* Sort by place, and write "FILE:LINE:COLUMN: text" lines. */
+void diagnostics_sort(struct diagnostics *list);
+
+/* Parse one document. Refuses anchors, aliases, tags, several documents, repeated keys,
+ * keys that are no scalars, NUL bytes, more than 64 levels and 1 MiB of text, each at its
+ * place. NULL: reported to `diagnostics`. `file` is borrowed for as long as the tree. */
+const struct yaml_node *yaml_parse(const char *text, size_t size, const char *file,
+                                   struct arena *arena, struct diagnostics *diagnostics);
+
+/* The value of a key, or NULL. */
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+
+/* Of `names` (count), the one nearest to `text` by edits, or NULL when none is near
+ * enough to be meant. */
+const char *nearest_name(const char *text, const char *const *names, size_t count);
+
+#endif
