@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/diagnostics.h"
 #include "core/error.h"
 
 struct arena;
@@ -22,21 +23,6 @@ struct yaml_node {
     const struct yaml_node *const *items; /* list items, or map values */
 };
 
-/* All errors of a file, to be told in one go. */
-struct diagnostic {
-    struct source_position where;
-    const char *text;
-};
-struct diagnostics {
-    struct arena *arena; /* borrowed: holds the texts */
-    struct diagnostic *items;
-    size_t count, capacity;
-};
-void diagnostics_add(struct diagnostics *list, struct source_position where,
-                     const char *format, ...) PRINTF_LIKE(3, 4);
-/* Sort by place, and write "FILE:LINE:COLUMN: text" lines. */
-void diagnostics_sort(struct diagnostics *list);
-
 /* Parse one document. Refuses anchors, aliases, tags, several documents, repeated keys,
  * keys that are no scalars, NUL bytes, more than 64 levels and 1 MiB of text, each at its
  * place. NULL: reported to `diagnostics`. `file` is borrowed for as long as the tree. */
@@ -45,9 +31,5 @@ const struct yaml_node *yaml_parse(const char *text, size_t size, const char *fi
 
 /* The value of a key, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
-
-/* Of `names` (count), the one nearest to `text` by edits, or NULL when none is near
- * enough to be meant. */
-const char *nearest_name(const char *text, const char *const *names, size_t count);
 
 #endif
