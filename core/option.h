@@ -25,7 +25,9 @@ enum option_type {
     OPTION_CHOICE,    /* int: index into choices */
     OPTION_TEXT_LIST, /* struct text_list */
     OPTION_REAL_LIST, /* struct real_list */
-    OPTION_GROUP      /* the struct that `group` describes, in place at offset */
+    OPTION_GROUP,     /* the struct that `group` describes, in place at offset */
+    OPTION_NODE       /* const struct yaml_node *: a section that the pipeline reads by
+                         itself; NULL when left out. Not for stages */
 };
 
 struct text_list {
@@ -66,6 +68,9 @@ bool options_parse(const struct option_spec *specs, const struct yaml_node *mapp
                    void *target, const char *owner, struct source_position where,
                    const char *folder, struct arena *arena,
                    struct diagnostics *diagnostics);
+
+/* The names of a table, for suggestions; those past `capacity` are left out. */
+size_t option_names(const struct option_spec *specs, const char **names, size_t capacity);
 
 /* The same table as help text, man(7) source or JSON. */
 enum option_print { OPTION_PRINT_TEXT, OPTION_PRINT_MAN, OPTION_PRINT_JSON };

@@ -29,6 +29,18 @@ struct yaml_node {
 const struct yaml_node *yaml_parse(const char *text, size_t size, const char *file,
                                    struct arena *arena, struct diagnostics *diagnostics);
 
+/* The same for a value that stands inside other text (--set, a default), with `start` as
+ * the place of its first byte. Empty text is an empty scalar. */
+const struct yaml_node *yaml_parse_value(const char *text, size_t size,
+                                         struct source_position start,
+                                         struct arena *arena,
+                                         struct diagnostics *diagnostics);
+
+/* "a list", "a map" or "a text", for messages. */
+const char *yaml_kind_name(enum yaml_kind kind);
+/* Is it a key or list item with nothing behind it? */
+bool yaml_is_empty(const struct yaml_node *node);
+
 /* The value of a key, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 

@@ -1,0 +1,61 @@
+/* pipeline_parts.h - the sections of a pipeline file, between the files that read them */
+#ifndef CORE_PIPELINE_PARTS_H
+#define CORE_PIPELINE_PARTS_H
+
+#include "core/pipeline.h"
+
+enum { PHASES_MAX = 64, STAGES_MAX = 100, HINT_MAX = 600 };
+
+/* What every section is read with. */
+struct pipeline_reading {
+    const char *folder;
+    const struct stage_type *const *types;
+    struct arena *arena;
+    struct diagnostics *diagnostics;
+    const char *const *phase_names;  /* of the whole file, "" for a phase without one */
+    const struct phase_spec *phases; /* those already read stand before `phase_index` */
+    const bool *is_open;             /* of those phases: see struct phase_columns */
+    size_t phase_count, phase_index;
+};
+
+/* The columns at one place of a phase while its sections are read. */
+struct phase_columns {
+    struct schema schema;
+    /* Something before this place was wrong: columns may be missing from the schema, and
+     * nothing is said about them any more, lest one mistake be told twice. */
+    bool is_open;
+};
+
+/* Tells that a name is no column here. */
+void report_column(const struct pipeline_reading *reading, struct source_position where,
+                   const struct schema *schema, const char *name);
+
+/* Section `input`. False: something was reported. */
+bool pipeline_take_input(const struct pipeline_reading *reading,
+                         const struct yaml_node *node, struct input_spec *input,
+                         struct phase_columns *columns);
+
+/* Section `stages`, from column to column. False: something was reported. */
+bool pipeline_take_stages(const struct pipeline_reading *reading,
+                          const struct yaml_node *node, struct phase_spec *phase,
+                          struct phase_columns *columns);
+
+/* Sections `output` and `exchange` (NULL: not given). */
+bool pipeline_take_output(const struct pipeline_reading *reading,
+                          const struct yaml_node *node, struct phase_spec *phase,
+                          const struct phase_columns *columns);
+bool pipeline_take_exchange(const struct pipeline_reading *reading,
+                            const struct yaml_node *node, struct phase_spec *phase,
+                            const struct phase_columns *columns);
+
+/* Index of an earlier phase; SIZE_MAX: reported. */
+size_t pipeline_find_phase(const struct pipeline_reading *reading,
+                           struct source_position where, const char *name);
+
+/* The place of a key of a map; the map's own when it is not there. */
+struct source_position key_position(const struct yaml_node *map, const char *key);
+
+/* The names under which formats stand in a file, in the order of enum input_format. */
+extern const char *const input_format_names[];
+
+#endif
