@@ -72,7 +72,7 @@ bool options_parse(const struct option_spec *specs, const struct yaml_node *mapp
 /* The names of a table, for suggestions; those past `capacity` are left out. */
 size_t option_names(const struct option_spec *specs, const char **names, size_t capacity);
 
-/* The same table as help text, man(7) source or JSON. */
+/* The same table as help text (80 columns), man(7) source or a JSON array. */
 enum option_print { OPTION_PRINT_TEXT, OPTION_PRINT_MAN, OPTION_PRINT_JSON };
 void options_print(FILE *file, const struct option_spec *specs, enum option_print how);
 

@@ -12,7 +12,7 @@
 #include "core/pipeline_parts.h"
 #include "core/pipeline_set.h"
 
-enum { NAME_LENGTH_MAX = 100, FILE_SIZE_MAX = (1 << 20) + 1 };
+enum { FILE_SIZE_MAX = (1 << 20) + 1 };
 
 struct phase_fields {
     const char *name;

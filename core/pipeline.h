@@ -103,17 +103,19 @@ const struct pipeline *pipeline_read(const char *path, const struct text_list *s
                                      size_t *text_size, struct diagnostics *diagnostics);
 
 /* The pipeline with every default filled in, as YAML that parses to the same pipeline
- * (paths absolute). */
+ * (paths absolute). yaml->is_bad without memory. */
 void pipeline_write(const struct pipeline *pipeline, struct bytes *yaml);
 
 /* Hash of what decides the results: the resolved pipeline less `store` and `limits`, and
  * the content of every file that a PATH option names (path itself left out, so that the
- * data can be moved). Input files are the manifest's part. ERROR_IO. */
+ * data can be moved). Input files are the manifest's part, `paths` with them. It is the
+ * hash of what pipeline_describe() writes. ERROR_IO, ERROR_MEMORY. */
 enum error_code pipeline_fingerprint(const struct pipeline *pipeline,
                                      struct hash128 *value, struct error *error);
 
-/* The same as text, a line a thing ("phases.0.stages.1.tokenize.pattern: cl100k",
- * "file cl100k.tiktoken: HASH"), so that two can be compared and the difference named. */
+/* The same as text, a line a thing, so that two can be compared and the difference named:
+ *     phases.0.stages.1.tokenize.pattern: cl100k
+ *     phases.0.stages.1.tokenize.vocabulary: content 0123456789abcdef0123456789abcdef */
 enum error_code pipeline_describe(const struct pipeline *pipeline, struct bytes *lines,
                                   struct error *error);
 

@@ -190,6 +190,11 @@ static bool add_column(const struct pipeline_reading *reading, struct schema *sc
         diagnostics_add(reading->diagnostics, key->where, "a column's name is empty");
         return false;
     }
+    if (strlen(name) > NAME_LENGTH_MAX) {
+        diagnostics_add(reading->diagnostics, key->where,
+                        "a column's name is longer than %d bytes", (int)NAME_LENGTH_MAX);
+        return false;
+    }
     *column = (struct input_column){.name = name};
     if (!column_type_parse(value->text, &column->type, &column->dimension)) {
         diagnostics_add(

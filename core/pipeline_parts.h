@@ -4,7 +4,7 @@
 
 #include "core/pipeline.h"
 
-enum { PHASES_MAX = 64, STAGES_MAX = 100, HINT_MAX = 600 };
+enum { PHASES_MAX = 64, STAGES_MAX = 100, HINT_MAX = 600, NAME_LENGTH_MAX = 100 };
 
 /* What every section is read with. */
 struct pipeline_reading {
@@ -54,6 +54,9 @@ size_t pipeline_find_phase(const struct pipeline_reading *reading,
 
 /* The place of a key of a map; the map's own when it is not there. */
 struct source_position key_position(const struct yaml_node *map, const char *key);
+
+/* "hash(lang)" or "random(7)", quoted as YAML needs it. */
+void exchange_put_rule(const struct exchange_spec *exchange, struct bytes *yaml);
 
 /* The names under which formats stand in a file, in the order of enum input_format. */
 extern const char *const input_format_names[];
