@@ -6,8 +6,9 @@
 
 #include "core/arena.h"
 #include "core/diagnostics.h"
+#include "core/print.h"
 
-enum { NAMES_MAX = 64, HELP_WIDTH = 80, HELP_INDENT_MAX = 28 };
+enum { NAMES_MAX = 64, HELP_INDENT_MAX = 28 };
 
 static size_t count_specs(const struct argument_spec *specs)
 {
@@ -160,29 +161,6 @@ const char *arguments_value(const struct arguments *arguments, const char *name)
 {
     struct text_list values = arguments_values(arguments, name);
     return values.count > 0 ? values.items[0] : NULL;
-}
-
-/* Words of `text` from `column` on; lines after the first begin at `indent`. */
-static void print_wrapped(FILE *file, const char *text, size_t column, size_t indent)
-{
-    size_t at = column;
-    bool is_first = true;
-    while (*text) {
-        size_t length = strcspn(text, " ");
-        if (!is_first && at + 1 + length > HELP_WIDTH) {
-            (void)fprintf(file, "\n%*s", (int)indent, "");
-            at = indent;
-        } else if (!is_first) {
-            (void)fputc(' ', file);
-            at++;
-        }
-        (void)fwrite(text, 1, length, file);
-        at += length;
-        is_first = false;
-        text += length;
-        text += strspn(text, " ");
-    }
-    (void)fputc('\n', file);
 }
 
 static size_t label_width(const struct argument_spec *spec)

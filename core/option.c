@@ -125,17 +125,6 @@ static bool report_fault(const struct context *context, const struct option_spec
     }
 }
 
-static void format_bound(const struct option_spec *spec, double bound, char *text,
-                         size_t size)
-{
-    if (spec->type == OPTION_SIZE)
-        value_format_size((uint64_t)bound, text, size);
-    else if (spec->type == OPTION_DURATION)
-        value_format_duration((int64_t)bound, text, size);
-    else
-        value_format_real(bound, text, size);
-}
-
 /* Bounds of 1e18 and more stand for none. */
 static bool check_range(const struct context *context, const struct option_spec *spec,
                         const struct yaml_node *node, double value)
@@ -145,14 +134,14 @@ static bool check_range(const struct context *context, const struct option_spec 
         return true;
     if (value >= spec->min && value <= spec->max)
         return true;
-    format_bound(spec, spec->min, min, sizeof min);
+    option_format_bound(spec, spec->min, min, sizeof min);
     if (spec->max >= 1e18) {
         diagnostics_add(context->diagnostics, node->where,
                         "\"%s\" must be at least %s, not %.*s", spec->name, min,
                         (int)LONGEST_SHOWN, node->text);
         return false;
     }
-    format_bound(spec, spec->max, max, sizeof max);
+    option_format_bound(spec, spec->max, max, sizeof max);
     diagnostics_add(context->diagnostics, node->where,
                     "\"%s\" must be from %s to %s, not %.*s", spec->name, min, max,
                     (int)LONGEST_SHOWN, node->text);

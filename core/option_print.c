@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "core/option_value.h"
+#include "core/print.h"
 
-enum { WIDTH = 80, VALUE_MAX = 400, NOTE_MAX = 600 };
+enum { VALUE_MAX = 400, NOTE_MAX = 600 };
 
 /* What stands for a value: "FILE", "r50k | cl100k", "{...}". */
 static void describe_value(const struct option_spec *spec, char *text, size_t size)
@@ -35,24 +36,13 @@ static void describe_value(const struct option_spec *spec, char *text, size_t si
     }
 }
 
-static void format_bound(const struct option_spec *spec, double bound, char *text,
-                         size_t size)
-{
-    if (spec->type == OPTION_SIZE)
-        value_format_size((uint64_t)bound, text, size);
-    else if (spec->type == OPTION_DURATION)
-        value_format_duration((int64_t)bound, text, size);
-    else
-        value_format_real(bound, text, size);
-}
-
 /* "required", "default 16MiB; from 1 to 1GiB" */
 static void describe_rule(const struct option_spec *spec, char *text, size_t size)
 {
     char min[40], max[40], range[100] = "";
     if (spec->min != 0 || spec->max != 0) {
-        format_bound(spec, spec->min, min, sizeof min);
-        format_bound(spec, spec->max, max, sizeof max);
+        option_format_bound(spec, spec->min, min, sizeof min);
+        option_format_bound(spec, spec->max, max, sizeof max);
         if (spec->max >= 1e18)
             (void)snprintf(range, sizeof range, "; at least %s", min);
         else
@@ -68,25 +58,8 @@ static void describe_rule(const struct option_spec *spec, char *text, size_t siz
 
 static void print_words(FILE *file, const char *text, size_t indent)
 {
-    size_t at = indent;
-    bool is_first = true;
     (void)fprintf(file, "%*s", (int)indent, "");
-    while (*text) {
-        size_t length = strcspn(text, " ");
-        if (!is_first && at + 1 + length > WIDTH) {
-            (void)fprintf(file, "\n%*s", (int)indent, "");
-            at = indent;
-        } else if (!is_first) {
-            (void)fputc(' ', file);
-            at++;
-        }
-        (void)fwrite(text, 1, length, file);
-        at += length;
-        is_first = false;
-        text += length;
-        text += strspn(text, " ");
-    }
-    (void)fputc('\n', file);
+    print_wrapped(file, text, indent, indent);
 }
 
 static void print_text(FILE *file, const struct option_spec *specs, size_t indent)
@@ -104,21 +77,6 @@ static void print_text(FILE *file, const struct option_spec *specs, size_t inden
     }
 }
 
-/* Text of a manual page: no line may begin with a dot or a quote. */
-static void put_roff(FILE *file, const char *text)
-{
-    if (*text == '.' || *text == '\'')
-        (void)fputs("\\&", file);
-    for (; *text; text++) {
-        if (*text == '\\')
-            (void)fputs("\\e", file);
-        else if (*text == '-')
-            (void)fputs("\\-", file);
-        else
-            (void)fputc(*text, file);
-    }
-}
-
 static void print_man(FILE *file, const struct option_spec *specs)
 {
     for (const struct option_spec *spec = specs; spec && spec->name; spec++) {
@@ -126,11 +84,11 @@ static void print_man(FILE *file, const struct option_spec *specs)
         describe_value(spec, value, sizeof value);
         describe_rule(spec, rule, sizeof rule);
         (void)fprintf(file, ".TP\n\\fB%s:\\fR \\fI", spec->name);
-        put_roff(file, value);
+        print_roff(file, value);
         (void)fputs("\\fR\n", file);
-        put_roff(file, spec->help);
+        print_roff(file, spec->help);
         (void)fputs(" (", file);
-        put_roff(file, rule);
+        print_roff(file, rule);
         (void)fputs(").\n", file);
         if (spec->type == OPTION_GROUP) {
             (void)fputs(".RS\n", file);
@@ -138,21 +96,6 @@ static void print_man(FILE *file, const struct option_spec *specs)
             (void)fputs(".RE\n", file);
         }
     }
-}
-
-static void put_json_text(FILE *file, const char *text)
-{
-    (void)fputc('"', file);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            (void)fprintf(file, "\\%c", c);
-        else if (c < 0x20)
-            (void)fprintf(file, "\\u%04x", (unsigned)c);
-        else
-            (void)fputc(c, file);
-    }
-    (void)fputc('"', file);
 }
 
 static const char *type_name(enum option_type type)
@@ -168,7 +111,7 @@ static const char *type_name(enum option_type type)
     return names[type];
 }
 
-static void print_json(FILE *file, const struct option_spec *specs)
+static void print_table(FILE *file, const struct option_spec *specs)
 {
     (void)fputc('[', file);
     for (const struct option_spec *spec = specs; spec && spec->name; spec++) {
@@ -177,7 +120,7 @@ static void print_json(FILE *file, const struct option_spec *specs)
                       spec->initial ? "false" : "true");
         if (spec->initial && spec->initial[0]) {
             (void)fputs(", \"default\": ", file);
-            put_json_text(file, spec->initial);
+            print_json(file, spec->initial);
         }
         if (spec->min != 0 || spec->max != 0)
             (void)fprintf(file, ", \"min\": %.17g", spec->min);
@@ -187,15 +130,15 @@ static void print_json(FILE *file, const struct option_spec *specs)
             (void)fputs(", \"choices\": [", file);
             for (size_t i = 0; spec->choices[i]; i++) {
                 (void)fputs(i ? ", " : "", file);
-                put_json_text(file, spec->choices[i]);
+                print_json(file, spec->choices[i]);
             }
             (void)fputc(']', file);
         }
         (void)fputs(", \"help\": ", file);
-        put_json_text(file, spec->help);
+        print_json(file, spec->help);
         if (spec->type == OPTION_GROUP) {
             (void)fputs(", \"options\": ", file);
-            print_json(file, spec->group);
+            print_table(file, spec->group);
         }
         (void)fputc('}', file);
     }
@@ -209,5 +152,5 @@ void options_print(FILE *file, const struct option_spec *specs, enum option_prin
     else if (how == OPTION_PRINT_MAN)
         print_man(file, specs);
     else
-        print_json(file, specs);
+        print_table(file, specs);
 }

@@ -355,3 +355,16 @@ bool option_put_value(const struct option_spec *spec, const void *target,
         return true;
     }
 }
+
+void option_format_bound(const struct option_spec *spec, double bound, char *text,
+                         size_t size)
+{
+    if (spec->type == OPTION_SIZE)
+        value_format_size((uint64_t)bound, text, size);
+    else if (spec->type == OPTION_DURATION)
+        value_format_duration((int64_t)bound, text, size);
+    else if (spec->type == OPTION_INT)
+        (void)snprintf(text, size, "%.0f", bound);
+    else
+        value_format_real(bound, text, size);
+}

@@ -44,6 +44,10 @@ void value_put_text(struct bytes *yaml, const char *text);
 bool option_put_value(const struct option_spec *spec, const void *target,
                       struct bytes *yaml);
 
+/* `min` or `max` as a user would write it. */
+void option_format_bound(const struct option_spec *spec, double bound, char *text,
+                         size_t size);
+
 /* Fields of an options struct. */
 const void *option_field(const struct option_spec *spec, const void *target);
 const char *option_text(const struct option_spec *spec, const void *target);

@@ -95,7 +95,7 @@ static bool check_artefacts(const struct pipeline_reading *reading,
     return is_good;
 }
 
-/* The columns that a stage reads whatever its options. */
+/* The columns that a stage without plan() reads. */
 static bool check_inputs(const struct pipeline_reading *reading,
                          const struct stage_spec *stage,
                          const struct phase_columns *columns)
@@ -146,10 +146,9 @@ static bool plan_stage(const struct pipeline_reading *reading,
                        const struct stage_spec *stage, struct phase_columns *columns)
 {
     struct error error = {0};
-    if (!check_inputs(reading, stage, columns))
-        return false;
     if (!stage->type->plan)
-        return put_outputs(reading, stage, columns);
+        return check_inputs(reading, stage, columns) &&
+               put_outputs(reading, stage, columns);
     /* plan() could only complain about columns that are missing for another reason. */
     if (columns->is_open)
         return put_outputs(reading, stage, columns);
@@ -189,7 +188,8 @@ static bool take_stage(const struct pipeline_reading *reading,
     is_good = is_good && check_artefacts(reading, stage->type->options, item.mapping);
     if (is_good)
         return plan_stage(reading, stage, columns);
-    (void)check_inputs(reading, stage, columns);
+    if (!stage->type->plan)
+        (void)check_inputs(reading, stage, columns);
     (void)put_outputs(reading, stage, columns);
     return false;
 }
