@@ -73,7 +73,7 @@ const struct column *batch_column(const struct batch *batch, const char *name);
  * arena. NULL: no memory. */
 struct batch *batch_select(const struct batch *batch, const unsigned char *keep,
                            struct arena *arena);
-/* Rows [begin, end) as a batch. NULL: no memory. */
+/* Rows [begin, end) as a batch, which shares the buffers of `batch`. NULL: no memory. */
 struct batch *batch_slice(const struct batch *batch, uint32_t begin, uint32_t end,
                           struct arena *arena);
 /* Rows of `batch` in the order of `rows` (count). NULL: no memory. */

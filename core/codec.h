@@ -1,5 +1,5 @@
 /* codec.h - batches as blocks of bytes, and the canonical form that digests are made of;
- * doorkeeper of msgpack and (for blocks) zstd */
+ * doorkeeper of zstd for blocks */
 #ifndef CORE_CODEC_H
 #define CORE_CODEC_H
 
