@@ -43,7 +43,8 @@ typedef uint64_t shard_id;
 #define SHARD_INDEX(id) ((uint32_t)(id))
 
 struct manifest {
-    const struct input_file *files; /* sorted by name, bytewise */
+    const struct input_file *files; /* sorted by name, bytewise; behind manifest_extend()
+                                       the old ones first, then the new ones */
     uint32_t file_count;
     struct run *runs;
     uint32_t run_count;
@@ -51,10 +52,21 @@ struct manifest {
     uint64_t shard_bytes;
 };
 
-/* Expand the patterns of an input and cut it. Two files with one name (from different
+/* Expand the patterns of an input and cut it. A pattern is
+ * - a file: its name is the last part of its path;
+ * - a folder: all regular files at any depth, hidden ones left out, named below it;
+ * - a path with wildcards (* ? [..], and ** for any number of folders; none of them
+ *   matches a leading dot): named below the last folder before the first wildcard; a
+ *   folder that matches is read as above;
+ * - @FILE, a list: one path a line, blank lines and those that begin with # left out. A
+ *   relative path is below the list's folder and is the name as it stands; absolute ones
+ *   are named below the folder that all absolute ones of the list have in common.
+ * A file that is matched twice (by its path, links not followed) counts once and has its
+ * name from the first pattern. Names must be UTF-8. Two files with one name (from different
  * patterns) are an error that names both. A pattern that matches nothing, an unreadable
  * file or a broken @list is one too (ERROR_CONFIG, at the pattern's position). Empty
- * files are kept in `files`, in no run. FORMAT_PHASE inputs are not for here. */
+ * files are kept in `files`, in no run. Format text: a large plain file is a RUN_PLAIN of
+ * one shard. FORMAT_PHASE inputs are not for here. */
 enum error_code manifest_build(const struct input_spec *input, uint64_t shard_bytes,
                                const char *folder, struct arena *arena,
                                struct manifest *manifest, struct error *error);
@@ -65,7 +77,8 @@ enum error_code manifest_extend(const struct manifest *old, const struct manifes
                                 struct arena *arena, struct manifest *manifest,
                                 struct error *error);
 
-/* Names and sizes of the files: the manifest's part of the fingerprint. */
+/* Names and sizes of the files: the manifest's part of the fingerprint. The order of the
+ * files does not matter. */
 struct hash128 manifest_fingerprint(const struct manifest *manifest);
 
 /* Bytes [begin, end) of file `file` in which the records of a plain shard start. */

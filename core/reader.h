@@ -46,7 +46,8 @@ struct bad_record {
 };
 
 struct reader_result {
-    struct batch *batch;          /* NULL: no more records in this extent */
+    struct batch *batch; /* NULL: no more records in this extent (separator_bytes may
+                            still be told); of no rows when all were bad */
     const struct bad_record *bad; /* found on the way, in input order */
     size_t bad_count;
     uint64_t separator_bytes; /* blank lines passed on the way */
@@ -64,12 +65,26 @@ void reader_destroy(struct reader *reader);
 enum error_code reader_open(struct reader *reader, const struct extent *extent,
                             uint32_t first_ordinal, struct error *error);
 /* Up to `max_records` records or about `max_bytes` of source bytes as a batch in
- * `arena`, columns as input->... says: key, text, then input->columns. */
+ * `arena`, columns as input->... says: key, text, then input->columns.
+ * - A line ends in \n (in origin.size); format lines leaves a \r before it out of the
+ *   text. Lines of spaces, tabs and \r alone are separators, not records.
+ * - A line (file) of more than max_record bytes without its \n is "too_long".
+ * - jsonl: the whole line must be JSON and UTF-8, lone surrogates are not; numbers may
+ *   have any size where no column wants them. Of a repeated field the first counts. The
+ *   key is a string or a whole number as written. An absent field is "missing_field";
+ *   null is no value in a column of input->columns, "wrong_type" in key and text.
+ * - Numbers of list<f32>, vector and box columns are read as doubles and rounded to
+ *   floats; bytes are base64 with padding.
+ * - A fault is always told: by the last record that it cut ("truncated_input",
+ *   "corrupt_input"), else by a bad record of size 0 behind the last one.
+ * ERROR_IO: the file cannot be read or is shorter than extent.end. */
 enum error_code reader_next(struct reader *reader, uint32_t max_records, size_t max_bytes,
                             struct arena *arena, struct reader_result *result,
                             struct error *error);
 
-/* Cut a stream into shards of `shard_bytes`: see reader.h's extent for the rule. */
+/* Cut a stream into shards of `shard_bytes`: shard i holds the records (lines) that
+ * begin in [i * shard_bytes, (i + 1) * shard_bytes), so it is empty inside a long record.
+ * The last shard is the one in which the last line begins. */
 struct cutter; /* heap object: a stream and the bytes read ahead */
 
 struct slot { /* memory that a shard's bytes are put into, grown by the callback */
@@ -84,15 +99,18 @@ struct cut {
     uint32_t index;       /* shard index in its run */
     uint64_t data_offset; /* of the slot's first byte, in the decompressed bytes */
     size_t data_size;
-    enum stream_end end;   /* STREAM_MORE, or how the stream ended behind this shard */
-    uint64_t oversize[32]; /* (16, 2): see extent */
+    enum stream_end end; /* STREAM_MORE, or how the stream ended behind this shard, which
+                              is then the last one: hand it on as extent.fault */
+    uint64_t oversize[32]; /* (16, 2): see extent; only a record that reaches beyond the
+                              shard is left out, so there is one at most */
     size_t oversize_count;
     struct stream_entry entry; /* latest place at or before data_offset to enter at */
-    bool has_data;             /* false: only the end is told, there is no such shard */
+    bool has_data;             /* false: only the end is told, there is no such shard. A
+                                  fault before the first byte makes shard 0, of no bytes */
 };
 
-/* Start at shard `index`: `entry` (NULL: start of file) lies at or before its begin;
- * what comes before the shard is decompressed and thrown away. */
+/* Start at shard `index`: `entry` (NULL: start of file) is one that a cut of this or an
+ * earlier shard named; an entry that lies too late is not used. What comes before the shard is decompressed and thrown away. */
 enum error_code cutter_open(const char *path, enum compression compression,
                             uint64_t shard_bytes, uint64_t max_record, uint32_t index,
                             const struct stream_entry *entry, enum input_format format,
@@ -102,7 +120,9 @@ void cutter_close(struct cutter *cutter);
  * and one shard. */
 enum error_code cutter_next(struct cutter *cutter, struct slot *slot, struct cut *cut,
                             struct error *error);
-/* Pass over the next `count` shards without delivering them (they are done already). */
+/* Pass over the next `count` shards without delivering them (they are done already). The
+ * cut tells the index and place of the next shard; `end` is STREAM_MORE when there is
+ * one, else how the stream ended. has_data is false. */
 enum error_code cutter_skip(struct cutter *cutter, uint32_t count, struct cut *cut,
                             struct error *error);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/stream_decoder.h"
@@ -25,8 +26,7 @@ enum error_code stream_source_fill(struct stream_source *source, size_t wanted,
 {
     if (source->size - source->at >= wanted || source->is_at_end)
         return OK;
-    for (size_t i = source->at; i < source->size; i++)
-        source->data[i - source->at] = source->data[i];
+    memmove(source->data, source->data + source->at, source->size - source->at);
     source->offset += source->at;
     source->size -= source->at;
     source->at = 0;
@@ -51,15 +51,12 @@ static enum error_code open_source(struct stream *stream, const char *path,
                                    const struct stream_entry *entry, struct error *error)
 {
     struct stream_source *source = &stream->source;
-    size_t length = 0;
-    while (path[length])
-        length++;
+    size_t length = strlen(path);
     stream->path = malloc(length + 1);
     source->data = malloc(WINDOW);
     if (!stream->path || !source->data)
         return error_set(error, ERROR_MEMORY, "no memory to read \"%s\"", path);
-    for (size_t i = 0; i <= length; i++)
-        stream->path[i] = path[i];
+    memcpy(stream->path, path, length + 1);
     source->path = stream->path;
     source->capacity = WINDOW;
     source->file = open(path, O_RDONLY | O_CLOEXEC);
@@ -148,7 +145,7 @@ enum error_code stream_read(struct stream *stream, unsigned char *out, size_t ca
                    : read_plain(stream, out, capacity, &got, error);
     if (code != OK)
         return code;
-    if (frame != stream->entry.compressed)
+    if (got > 0 && frame != stream->entry.compressed)
         stream->entry =
             (struct stream_entry){.compressed = frame, .decompressed = stream->position};
     stream->position += got;

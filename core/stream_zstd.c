@@ -11,7 +11,8 @@ enum { WINDOW_LOG_MAX = 31 };
 struct stream_decoder {
     ZSTD_DStream *stream;
     uint64_t frame; /* where the frame begins in the file */
-    bool is_in_frame, is_faulty;
+    bool is_in_frame;
+    enum stream_end end;
 };
 
 static void destroy(struct stream_decoder *decoder)
@@ -41,14 +42,13 @@ static struct stream_decoder *create(void)
  * in a call that ends in an error. So a block is decoded without room to write to, and
  * written by a call of its own that has no input and cannot fail. */
 static enum error_code decode_block(struct stream_decoder *decoder,
-                                    struct stream_source *source, enum stream_end *end,
-                                    struct error *error)
+                                    struct stream_source *source, struct error *error)
 {
     enum error_code code = stream_source_fill(source, 1, error);
     if (code != OK)
         return code;
     if (source->at == source->size) {
-        *end = decoder->is_in_frame ? STREAM_TRUNCATED : STREAM_COMPLETE;
+        decoder->end = decoder->is_in_frame ? STREAM_TRUNCATED : STREAM_COMPLETE;
         return OK;
     }
     if (!decoder->is_in_frame)
@@ -62,12 +62,22 @@ static enum error_code decode_block(struct stream_decoder *decoder,
         if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation)
             return error_set(error, ERROR_MEMORY, "no memory for the window of \"%s\"",
                              source->path);
-        *end = STREAM_CORRUPT;
+        decoder->end = STREAM_CORRUPT;
         return OK;
     }
     source->at += in.pos;
     decoder->is_in_frame = left != 0;
     return OK;
+}
+
+/* Write what is decoded; false: nothing was left. */
+static bool flush_block(struct stream_decoder *decoder, ZSTD_outBuffer *room)
+{
+    ZSTD_inBuffer none = {.src = NULL, .size = 0, .pos = 0};
+    size_t before = room->pos;
+    if (ZSTD_isError(ZSTD_decompressStream(decoder->stream, room, &none)))
+        decoder->end = STREAM_CORRUPT;
+    return room->pos > before;
 }
 
 static enum error_code read_frame(struct stream_decoder *decoder,
@@ -76,36 +86,19 @@ static enum error_code read_frame(struct stream_decoder *decoder,
                                   enum stream_end *end, struct error *error)
 {
     ZSTD_outBuffer room = {.dst = out, .size = capacity, .pos = 0};
-    enum stream_end found = STREAM_MORE;
-    uint64_t begin = decoder->frame;
-    while (room.pos < room.size && !decoder->is_faulty) {
-        if (decoder->is_in_frame) {
-            ZSTD_inBuffer none = {.src = NULL, .size = 0, .pos = 0};
-            size_t before = room.pos;
-            size_t left = ZSTD_decompressStream(decoder->stream, &room, &none);
-            if (ZSTD_isError(left)) { /* nothing was decoded: not to be expected */
-                decoder->is_faulty = true;
-                found = STREAM_CORRUPT;
-                break;
-            }
-            begin = decoder->frame;
-            if (room.pos > before)
-                continue;
-        } else if (room.pos > 0) {
+    while (room.pos < room.size && decoder->end == STREAM_MORE) {
+        if (decoder->is_in_frame && flush_block(decoder, &room))
+            continue;
+        if (!decoder->is_in_frame && room.pos > 0)
             break; /* one frame at a time */
-        }
-        enum error_code code = decode_block(decoder, source, &found, error);
+        enum error_code code = decode_block(decoder, source, error);
         if (code != OK)
             return code;
-        if (found != STREAM_MORE) {
-            decoder->is_faulty = true;
-            break;
-        }
     }
     *size = room.pos;
-    *frame = room.pos > 0 ? begin : decoder->frame;
+    *frame = decoder->frame;
     if (room.pos == 0)
-        *end = found;
+        *end = decoder->end;
     return OK;
 }
 
