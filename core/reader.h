@@ -99,18 +99,22 @@ struct cut {
     uint32_t index;       /* shard index in its run */
     uint64_t data_offset; /* of the slot's first byte, in the decompressed bytes */
     size_t data_size;
-    enum stream_end end; /* STREAM_MORE, or how the stream ended behind this shard, which
-                              is then the last one: hand it on as extent.fault */
-    uint64_t oversize[32]; /* (16, 2): see extent; only a record that reaches beyond the
-                              shard is left out, so there is one at most */
+    /* STREAM_MORE, or how the stream ended behind this shard, which is then the last one:
+     * hand it on as extent.fault. */
+    enum stream_end end;
+    /* (16, 2): see extent. Only a record that reaches beyond the shard is left out, so
+     * there is one at most. */
+    uint64_t oversize[32];
     size_t oversize_count;
     struct stream_entry entry; /* latest place at or before data_offset to enter at */
-    bool has_data;             /* false: only the end is told, there is no such shard. A
-                                  fault before the first byte makes shard 0, of no bytes */
+    /* False: only the end is told, there is no such shard. A fault before the first byte
+     * makes shard 0, of no bytes. */
+    bool has_data;
 };
 
 /* Start at shard `index`: `entry` (NULL: start of file) is one that a cut of this or an
- * earlier shard named; an entry that lies too late is not used. What comes before the shard is decompressed and thrown away. */
+ * earlier shard named; an entry that lies too late is not used. What comes before the
+ * shard is decompressed and thrown away. */
 enum error_code cutter_open(const char *path, enum compression compression,
                             uint64_t shard_bytes, uint64_t max_record, uint32_t index,
                             const struct stream_entry *entry, enum input_format format,
