@@ -305,6 +305,8 @@ enum error_code cutter_next(struct cutter *cutter, struct slot *slot, struct cut
 {
     *cut = (struct cut){.index = cutter->index, .has_data = true};
     enum error_code code = enter(cutter, error);
+    if (code == OK)
+        code = make_room(slot, 0, error); /* an empty shard has its padding too */
     if (code != OK)
         return code;
     cut->entry = cutter->entry;
