@@ -404,7 +404,7 @@ static void take_frame(struct zmq_state *state, struct frame *frame)
  * credentials. Only the key that our workers share is let in. */
 static void authenticate(struct zmq_state *state)
 {
-    enum { REQUEST = 1, MECHANISM = 5, CREDENTIALS = 6 };
+    enum { REQUEST = 1, MECHANISM = 5, CREDENTIALS = 6 }; /* of the parts */
     unsigned char request[256];
     size_t request_size = 0;
     bool is_curve = false, is_known = false;
