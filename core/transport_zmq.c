@@ -107,7 +107,29 @@ static peer_id number_of(struct zmq_state *state, const void *name)
 
 /* ---- opening ---- */
 
-static enum error_code check_endpoint(const char *endpoint, struct error *error)
+/* "HOST:PORT"; port 0 (or "*") only where it is to be chosen. */
+static bool is_host_and_port(const char *text, enum transport_role role)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text)
+        return false;
+    bool may_choose = role == TRANSPORT_COORDINATOR;
+    if (strcmp(colon + 1, "*") == 0)
+        return may_choose;
+    unsigned port = 0;
+    size_t size = strlen(colon + 1);
+    for (size_t i = 1; i <= size; i++) {
+        if (colon[i] < '0' || colon[i] > '9')
+            return false;
+        port = 10 * port + (unsigned)(colon[i] - '0');
+        if (port > 65535)
+            return false;
+    }
+    return size > 0 && (port != 0 || may_choose);
+}
+
+static enum error_code check_endpoint(const char *endpoint, enum transport_role role,
+                                      struct error *error)
 {
     bool is_ipc = endpoint && strncmp(endpoint, "ipc://", 6) == 0;
     if (!is_ipc && (!endpoint || strncmp(endpoint, "tcp://", 6) != 0))
@@ -116,6 +138,9 @@ static enum error_code check_endpoint(const char *endpoint, struct error *error)
                          "\"ipc://PATH\"",
                          endpoint ? endpoint : "");
     size_t size = strlen(endpoint + 6);
+    if (!is_ipc && !is_host_and_port(endpoint + 6, role))
+        return error_set(error, ERROR_CONFIG,
+                         "endpoint \"%.300s\" is not \"tcp://ADDRESS:PORT\"", endpoint);
     if (is_ipc && size > IPC_PATH_MAX)
         return error_set(error, ERROR_CONFIG,
                          "the path of endpoint \"%.120s...\" has %zu bytes, a socket's "
@@ -257,7 +282,7 @@ static enum error_code zmq_open(struct transport *self, enum transport_role role
                                 struct error *error)
 {
     struct zmq_state *state = self->state;
-    enum error_code code = check_endpoint(options->endpoint, error);
+    enum error_code code = check_endpoint(options->endpoint, role, error);
     if (code != OK)
         return code;
     state->role = role;
