@@ -34,10 +34,11 @@ enum {
     FRAME_SIZE_DEFAULT = (64 << 20) + 4096,
     WAITS_MAX = 1 << 16
 };
-/* How receive() waits: first it spins, so that an answer costs microseconds; then it naps
+/* How receive() waits: first it spins, for longer than another rank's first nap lasts, so
+ * that two that talk stay awake and an answer costs microseconds. Then it naps
  * for a tenth of the time since anything moved, which makes nothing more than a tenth
  * later, and in the end an idle rank costs next to no CPU. */
-enum { SPIN_US = 50, NAP_SHARE = 10, NAP_US_MAX = 2000 };
+enum { SPIN_US = 150, NAP_SHARE = 10, NAP_US_MAX = 2000 };
 
 struct peer { /* a rank */
     peer_id number;
