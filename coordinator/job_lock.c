@@ -178,6 +178,16 @@ static enum error_code store(const struct job_lock *lock, struct error *error)
     return code;
 }
 
+/* N of the name "lock.N", else 0. */
+static uint64_t claim_number(const char *name)
+{
+    const char *digits = name + 5;
+    if (strncmp(name, "lock.", 5) != 0 || *digits == 0 || strlen(digits) > 15 ||
+        strspn(digits, "0123456789") != strlen(digits))
+        return 0;
+    return strtoull(digits, NULL, 10);
+}
+
 /* The highest N of the files JOB/lock.N, 0 when there is none. */
 static enum error_code highest_claim(const char *job, uint64_t *session,
                                      struct error *error)
@@ -187,11 +197,7 @@ static enum error_code highest_claim(const char *job, uint64_t *session,
         return error_set_errno(error, ERROR_IO, errno, "cannot open job \"%s\"", job);
     *session = 0;
     for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        const char *digits = entry->d_name + 5;
-        if (strncmp(entry->d_name, "lock.", 5) != 0 || *digits == 0 ||
-            strspn(digits, "0123456789") != strlen(digits) || strlen(digits) > 15)
-            continue;
-        uint64_t number = strtoull(digits, NULL, 10);
+        uint64_t number = claim_number(entry->d_name);
         if (number > *session)
             *session = number;
     }
@@ -320,18 +326,30 @@ static enum error_code claim(const struct job_lock *lock, bool *has_won,
         *has_won = code == OK;
         if (code != OK && access(path, F_OK) == 0)
             code = OK;
-    } else if (number != EEXIST) {
+    } else if (number != EEXIST &&
+               number != ENOENT) { /* ENOENT: a winner swept it away */
         code = error_set_errno(error, ERROR_IO, number, "cannot make %s", path);
     }
     (void)unlink(temporary);
     return code;
 }
 
-static void remove_claim(const struct job_lock *lock, uint64_t session)
+/* Claims of earlier sessions, and the temporary files of coordinators that were killed
+ * while they wrote one. */
+static void sweep(const struct job_lock *lock)
 {
-    char path[PATH_SIZE];
-    if (session && make_path(path, lock->job, "lock.", session, NULL) == OK)
-        (void)unlink(path);
+    DIR *folder = opendir(lock->job);
+    if (!folder)
+        return;
+    for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        char path[PATH_SIZE];
+        uint64_t number = claim_number(entry->d_name);
+        bool is_old = number ? number < lock->record.session
+                             : strncmp(entry->d_name, ".lock-", 6) == 0;
+        if (is_old && make_path(path, lock->job, entry->d_name, 0, NULL) == OK)
+            (void)unlink(path);
+    }
+    (void)closedir(folder);
 }
 
 /* One attempt to take the job from the session seen. *is_taken false: try again. */
@@ -350,10 +368,13 @@ static enum error_code take(struct job_lock *lock, uint64_t before, bool *is_tak
         code = store(lock, error);
     else
         *is_taken = false;
-    if (code == OK && *is_taken)
-        remove_claim(lock, before);
-    else
-        remove_claim(lock, lock->record.session);
+    if (code == OK && *is_taken) {
+        sweep(lock);
+    } else {
+        char path[PATH_SIZE];
+        if (make_path(path, lock->job, "lock.", lock->record.session, NULL) == OK)
+            (void)unlink(path);
+    }
     return code;
 }
 
