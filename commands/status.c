@@ -15,6 +15,7 @@
 
 enum {
     NUMBER_SIZE = 32,
+    WIDTH = 79,
     WATCH_MS = 1000,
     SILENT_MS = 30000, /* a coordinator elsewhere that wrote nothing for so long */
     EXIT_FAILED = 1,
@@ -165,13 +166,33 @@ static void print_machines(FILE *file, const struct status *status)
     (void)fprintf(file, "\n");
 }
 
+/* Words in lines of at most WIDTH columns; a longer word stands alone. */
+static void print_wrapped(FILE *file, const char *text)
+{
+    size_t column = 0;
+    for (text += strspn(text, " \n"); *text; text += strspn(text, " \n")) {
+        size_t size = strcspn(text, " \n");
+        bool is_full = column && column + 1 + size > WIDTH;
+        if (is_full)
+            column = 0;
+        column += (size_t)fprintf(file, "%s%.*s",
+                                  column    ? " "
+                                  : is_full ? "\n  "
+                                            : "  ",
+                                  (int)size, text);
+        text += size;
+    }
+    if (column)
+        (void)fputc('\n', file);
+}
+
 static void print_text(FILE *file, const struct status *status)
 {
     const struct status_part *part = &status->part;
     const struct account *account = &part->account;
     (void)fprintf(file, "%.60s: %s\n", status->name, status_state_name(part->state));
     if (status->message)
-        (void)fprintf(file, "  %.500s\n", status->message);
+        print_wrapped(file, status->message);
     if (part->state == STATUS_RUNNING) {
         (void)fprintf(file, "  process %" PRIu32 " on %.40s, session %" PRIu64 "\n",
                       status->pid, status->host, status->session);
@@ -179,7 +200,7 @@ static void print_text(FILE *file, const struct status *status)
             (void)fprintf(file, "  not heard of for %" PRId64 " s\n",
                           (clock_wall_ms() - status->updated_ms) / 1000);
     }
-    (void)fprintf(file, "  shards       ");
+    (void)fprintf(file, "  done         ");
     print_shards(file, part);
     (void)fprintf(file, "\n");
     print_speed(file, part);

@@ -72,6 +72,7 @@ static const struct json_field status_fields[] = {
     STATUS(NULL, "changed_worker", U64, changed_worker),
     STATUS("fsyncs", "count", U64, fsync_count),
     STATUS("fsyncs", "us", U64, fsync_us),
+    STATUS("fsyncs", "mean_us", F64, fsync_mean_us),
     STATUS(NULL, "message", TEXT, message),
     {.name = NULL}};
 
@@ -106,16 +107,13 @@ static void put(struct bytes *out, const char *text)
 
 void status_write(const struct status *status, struct bytes *out)
 {
+    struct status full = *status;
+    full.fsync_mean_us =
+        full.fsync_count ? (double)full.fsync_us / (double)full.fsync_count : 0;
     put(out, "{");
-    json_write_fields(part_fields, &status->part, out);
+    json_write_fields(part_fields, &full.part, out);
     put(out, ",");
-    json_write_fields(status_fields, status, out);
-    char mean[64];
-    (void)snprintf(mean, sizeof mean, ",\"fsync_mean_us\":%.1f",
-                   status->fsync_count
-                       ? (double)status->fsync_us / (double)status->fsync_count
-                       : 0.0);
-    put(out, mean);
+    json_write_fields(status_fields, &full, out);
     put(out, ",\"phases\":[");
     for (size_t i = 0; i < status->phase_count; i++) {
         put(out, i ? ",{" : "{");

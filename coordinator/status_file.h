@@ -46,6 +46,7 @@ struct status {       /* texts and arrays are borrowed; those read lie in the ar
     uint32_t workers, executors;
     uint64_t retried, speculated, changed_worker; /* struct schedule_counts */
     uint64_t fsync_count, fsync_us;               /* us: in all */
+    double fsync_mean_us;                         /* worked out by status_write() */
     const struct status_phase *phases;
     size_t phase_count;
     const struct reason *reasons;
