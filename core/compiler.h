@@ -4,5 +4,6 @@
 
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define PREFETCH(address) __builtin_prefetch(address)
 
 #endif
