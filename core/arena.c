@@ -19,6 +19,7 @@ struct arena {
     struct block *current; /* where allocations come from; older blocks behind it */
     struct block *spare;   /* ordinary blocks kept by a reset */
     size_t block_size, limit, used;
+    const void *latest; /* what the latest allocation returned */
 };
 
 struct arena *arena_create(size_t block_size, size_t limit)
@@ -66,6 +67,7 @@ void arena_reset(struct arena *arena)
         block = next;
     }
     arena->current = NULL;
+    arena->latest = NULL;
     arena->used = 0;
 }
 
@@ -119,6 +121,7 @@ void *arena_alloc_raw(struct arena *arena, size_t count, size_t size, size_t ali
     }
     block->used = start + total;
     arena->used += total;
+    arena->latest = block->memory + start;
     return block->memory + start;
 }
 
@@ -134,7 +137,7 @@ void arena_trim(struct arena *arena, void *pointer, size_t used)
 {
     struct block *block = arena->current;
     unsigned char *at = pointer;
-    if (!block || at < block->memory || at >= block->memory + block->size)
+    if (!block || !pointer || pointer != arena->latest)
         return;
     size_t start = (size_t)(at - block->memory);
     if (block->used - start < used)
