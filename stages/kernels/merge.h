@@ -1,0 +1,41 @@
+/* merge.h - byte-pair merging of one piece: lowest rank first, leftmost among equals
+ *
+ * All functions give the same ids. `ids` holds room for `size` of them; sizes are >= 1. */
+#ifndef STAGES_KERNELS_MERGE_H
+#define STAGES_KERNELS_MERGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+
+struct arena;
+struct vocabulary;
+
+enum { MERGE_SHORT_MAX = 64 };
+
+/* Scan for the lowest rank, quadratic in `size` <= MERGE_SHORT_MAX. Returns the count. */
+size_t merge_short(const struct vocabulary *vocabulary, const unsigned char *piece,
+                   size_t size, uint32_t *ids);
+
+/* With a heap, O(n log n), 40 bytes of `scratch` a byte. For vocabularies that are not
+ * ordered, and while one is built. ERROR_MEMORY. */
+enum error_code merge_heap(const struct vocabulary *vocabulary,
+                           const unsigned char *piece, size_t size, struct arena *scratch,
+                           uint32_t *ids, size_t *count, struct error *error);
+
+/* Longest tokens first, going back where two neighbours could not stand side by side:
+ * linear, a bit of `scratch` a byte. For ordered vocabularies only. ERROR_MEMORY. */
+enum error_code merge_linear(const struct vocabulary *vocabulary,
+                             const unsigned char *piece, size_t size,
+                             struct arena *scratch, uint32_t *ids, size_t *count,
+                             struct error *error);
+
+/* Whichever of these is best; a piece that is a token as a whole is that token, even one
+ * that merging does not make. */
+enum error_code merge_piece(const struct vocabulary *vocabulary,
+                            const unsigned char *piece, size_t size,
+                            struct arena *scratch, uint32_t *ids, size_t *count,
+                            struct error *error);
+
+#endif

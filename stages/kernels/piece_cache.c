@@ -1,0 +1,60 @@
+/* piece_cache.c - ids of pieces seen before, in bounded memory, private to an executor */
+#include "stages/kernels/piece_cache.h"
+
+#include "core/arena.h"
+#include "stages/kernels/vocabulary.h"
+
+enum { CACHE_LINE = 64 };
+
+bool piece_cache_init(struct piece_cache *cache, struct arena *arena)
+{
+    cache->small = arena_alloc(arena, (size_t)1 << PIECE_SMALL_BITS,
+                               sizeof(struct piece_slot), CACHE_LINE);
+    cache->large = arena_alloc(arena, (size_t)1 << PIECE_LARGE_BITS,
+                               sizeof(struct piece_large_slot), CACHE_LINE);
+    return cache->small && cache->large;
+}
+
+void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
+                     const uint32_t *ids, size_t count)
+{
+    struct piece_slot *line = cache->small + slot;
+    struct piece_slot *chosen = line[0].key.high == 0 ? line : line + 1;
+    memset(chosen->ids, 0, sizeof chosen->ids);
+    if (count <= PIECE_INLINE_IDS)
+        memcpy(chosen->ids, ids, count * sizeof *ids);
+    else
+        count = PIECE_IN_LARGE;
+    chosen->ids[0] |= (uint32_t)count << PIECE_COUNT_SHIFT;
+    chosen->key = key;
+}
+
+static struct piece_large_slot *large_slot(const struct piece_cache *cache,
+                                           const unsigned char *piece, size_t size)
+{
+    return cache->large + (vocabulary_hash(piece, size) >> (64 - PIECE_LARGE_BITS));
+}
+
+size_t piece_cache_find_large(const struct piece_cache *cache, const unsigned char *piece,
+                              size_t size, uint32_t *ids)
+{
+    if (size > PIECE_LARGE_MAX)
+        return 0;
+    const struct piece_large_slot *slot = large_slot(cache, piece, size);
+    if (slot->size != size || memcmp(slot->piece, piece, size) != 0)
+        return 0;
+    memcpy(ids, slot->ids, slot->count * sizeof *ids);
+    return slot->count;
+}
+
+void piece_cache_put_large(struct piece_cache *cache, const unsigned char *piece,
+                           size_t size, const uint32_t *ids, size_t count)
+{
+    if (size > PIECE_LARGE_MAX || count > PIECE_LARGE_IDS)
+        return;
+    struct piece_large_slot *slot = large_slot(cache, piece, size);
+    slot->size = (unsigned char)size;
+    slot->count = (unsigned char)count;
+    memcpy(slot->piece, piece, size);
+    memcpy(slot->ids, ids, count * sizeof *ids);
+}

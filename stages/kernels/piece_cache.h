@@ -1,0 +1,107 @@
+/* piece_cache.h - ids of pieces seen before, in bounded memory, private to an executor
+ *
+ * Two tables. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
+ * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
+ * of the cache and no branch on the piece. Large slots take longer pieces and more ids.
+ * Of the two small slots of a line, the first keeps what came first, the second what came
+ * last; what is frequent comes early. What is cached never shows in results. */
+#ifndef STAGES_KERNELS_PIECE_CACHE_H
+#define STAGES_KERNELS_PIECE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct arena;
+
+enum {
+    PIECE_KEY_MAX = 15, /* bytes of a piece in a small slot */
+    PIECE_INLINE_IDS = 4,
+    PIECE_COUNT_SHIFT = 28, /* the count stands above the first id */
+    PIECE_IN_LARGE = 7,     /* as a count: has more ids, see the large table */
+    PIECE_LARGE_MAX = 62,
+    PIECE_LARGE_IDS = 16,
+    PIECE_SMALL_BITS = 18, /* slots: 8 MiB */
+    PIECE_LARGE_BITS = 15  /* slots: 4 MiB */
+};
+
+struct piece_key {
+    uint64_t low, high;
+};
+
+struct piece_slot {
+    struct piece_key key; /* {0, 0}: empty */
+    uint32_t ids[PIECE_INLINE_IDS];
+};
+
+struct piece_large_slot {
+    unsigned char size, count;
+    unsigned char piece[PIECE_LARGE_MAX];
+    uint32_t ids[PIECE_LARGE_IDS];
+};
+
+struct piece_cache {
+    struct piece_slot *small; /* in the arena given to init */
+    struct piece_large_slot *large;
+};
+
+/* Empty tables in `arena`. False: no memory. */
+bool piece_cache_init(struct piece_cache *cache, struct arena *arena);
+
+/* The key of a piece of at most PIECE_KEY_MAX bytes, of which 16 can be read. */
+static inline struct piece_key piece_key_load(const unsigned char *piece, size_t size)
+{
+    struct piece_key key;
+    memcpy(&key.low, piece, 8);
+    memcpy(&key.high, piece + 8, 8);
+    unsigned low_bits = size < 8 ? (unsigned)(64 - 8 * size) : 0;
+    unsigned high_bits = size < 8 ? 63 : (unsigned)(64 - 8 * (size - 8));
+    key.low = key.low << low_bits >> low_bits;
+    key.high = size > 8 ? key.high << high_bits >> high_bits : 0;
+    key.high |= (uint64_t)size << 56;
+    return key;
+}
+
+/* The same where fewer bytes can be read. */
+static inline struct piece_key piece_key_copy(const unsigned char *piece, size_t size)
+{
+    unsigned char padded[16] = {0};
+    memcpy(padded, piece, size);
+    return piece_key_load(padded, size);
+}
+
+/* The first small slot of the key's line. */
+static inline size_t piece_key_slot(struct piece_key key)
+{
+    uint64_t hash =
+        (key.low ^ (key.high << 29 | key.high >> 35)) * UINT64_C(0x9E3779B97F4A7C15);
+    hash = (hash ^ hash >> 32) * UINT64_C(0xD6E8FEB86659FD93);
+    return (size_t)(hash >> (65 - PIECE_SMALL_BITS)) << 1;
+}
+
+/* The slot that holds the key, or NULL. */
+static inline const struct piece_slot *piece_cache_find(const struct piece_cache *cache,
+                                                        struct piece_key key, size_t slot)
+{
+    const struct piece_slot *line = cache->small + slot;
+    size_t second = ((line[0].key.low ^ key.low) | (line[0].key.high ^ key.high)) != 0;
+    const struct piece_slot *found = line + second;
+    bool is_hit = ((found->key.low ^ key.low) | (found->key.high ^ key.high)) == 0;
+    return is_hit ? found : NULL;
+}
+
+/* Remember a small piece; with more than PIECE_INLINE_IDS ids only that it is in the large
+ * table. */
+void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
+                     const uint32_t *ids, size_t count);
+
+/* Ids of a piece of at most PIECE_LARGE_MAX bytes: their number, or 0. */
+size_t piece_cache_find_large(const struct piece_cache *cache, const unsigned char *piece,
+                              size_t size, uint32_t *ids);
+
+/* Remember it where it is not too large; takes the place of what was there. */
+void piece_cache_put_large(struct piece_cache *cache, const unsigned char *piece,
+                           size_t size, const uint32_t *ids, size_t count);
+
+#endif

@@ -1,0 +1,104 @@
+/* text_encoder.c - text to token ids: split, look up, merge what is new */
+#include "stages/kernels/text_encoder.h"
+
+#include "core/arena.h"
+#include "core/compiler.h"
+#include "stages/kernels/merge.h"
+#include "stages/kernels/vocabulary.h"
+
+enum { NO_SLOT = -1 };
+
+enum error_code text_encoder_init(struct text_encoder *encoder,
+                                  const struct vocabulary *vocabulary,
+                                  enum split_pattern pattern, struct arena *arena,
+                                  struct error *error)
+{
+    encoder->vocabulary = vocabulary;
+    encoder->pattern = pattern;
+    if (!piece_cache_init(&encoder->cache, arena))
+        return error_set(error, ERROR_MEMORY, "no memory for a cache of pieces");
+    return OK;
+}
+
+/* Keys and slots of all pieces of a batch first: the cache lines are on their way when
+ * they are looked at. */
+static void prepare_batch(struct text_encoder *encoder, const unsigned char *text,
+                          size_t size, size_t begin, size_t pieces)
+{
+    for (size_t i = 0; i < pieces; i++) {
+        size_t length = encoder->ends[i] - begin;
+        if (length <= PIECE_KEY_MAX) {
+            struct piece_key key = size - begin >= 16
+                                       ? piece_key_load(text + begin, length)
+                                       : piece_key_copy(text + begin, length);
+            size_t slot = piece_key_slot(key);
+            PREFETCH(encoder->cache.small + slot);
+            encoder->keys[i] = key;
+            encoder->slots[i] = slot;
+        } else {
+            encoder->slots[i] = (size_t)NO_SLOT;
+        }
+        begin = encoder->ends[i];
+    }
+}
+
+/* A piece that the small table does not answer; `is_known`: it says that the large one
+ * does. */
+static enum error_code encode_slowly(struct text_encoder *encoder,
+                                     const unsigned char *piece, size_t size, size_t i,
+                                     bool is_known, struct arena *scratch, uint32_t *ids,
+                                     size_t *count, struct error *error)
+{
+    bool is_small = encoder->slots[i] != (size_t)NO_SLOT;
+    *count = piece_cache_find_large(&encoder->cache, piece, size, ids);
+    if (*count == 0) {
+        enum error_code code =
+            merge_piece(encoder->vocabulary, piece, size, scratch, ids, count, error);
+        if (code != OK)
+            return code;
+        if (!is_small || *count > PIECE_INLINE_IDS)
+            piece_cache_put_large(&encoder->cache, piece, size, ids, *count);
+    }
+    if (is_small && !is_known)
+        piece_cache_put(&encoder->cache, encoder->keys[i], encoder->slots[i], ids,
+                        *count);
+    return OK;
+}
+
+enum error_code text_encoder_run(struct text_encoder *encoder, const unsigned char *text,
+                                 size_t size, struct arena *scratch, uint32_t *ids,
+                                 size_t *count, struct error *error)
+{
+    const uint32_t id_mask = (1u << PIECE_COUNT_SHIFT) - 1;
+    uint32_t *out = ids;
+    size_t at = 0;
+    for (size_t begin = 0; begin < size;) {
+        size_t pieces =
+            split_pieces(encoder->pattern, text, size, &at, encoder->ends, TEXT_BATCH);
+        prepare_batch(encoder, text, size, begin, pieces);
+        for (size_t i = 0; i < pieces; i++) {
+            const struct piece_slot *slot = NULL;
+            if (encoder->slots[i] != (size_t)NO_SLOT)
+                slot = piece_cache_find(&encoder->cache, encoder->keys[i],
+                                        encoder->slots[i]);
+            uint32_t found = slot ? slot->ids[0] >> PIECE_COUNT_SHIFT : PIECE_IN_LARGE;
+            if (UNLIKELY(found == PIECE_IN_LARGE)) {
+                size_t written;
+                enum error_code code =
+                    encode_slowly(encoder, text + begin, encoder->ends[i] - begin, i,
+                                  slot != NULL, scratch, out, &written, error);
+                if (code != OK)
+                    return code;
+                out += written;
+            } else {
+                /* always four, so that nothing depends on how many there are */
+                out[0] = slot->ids[0] & id_mask;
+                memcpy(out + 1, slot->ids + 1, 3 * sizeof *out);
+                out += found;
+            }
+            begin = encoder->ends[i];
+        }
+    }
+    *count = (size_t)(out - ids);
+    return OK;
+}

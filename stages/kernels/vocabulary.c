@@ -1,0 +1,172 @@
+/* vocabulary.c - a compiled byte-pair vocabulary: a read-only view of one memory image */
+#include "stages/kernels/vocabulary.h"
+
+#include "core/bytes.h"
+
+/* Read back in the byte order of the tables: an image of another order is refused. */
+#define MAGIC UINT64_C(0x316261636F76726D)
+enum { FIRST_WORD = 8, FIRST_OFFSET = 40, SIZE_AT = FIRST_OFFSET + 8 * SECTION_COUNT };
+
+uint64_t vocabulary_section_size(const struct vocabulary_header *header,
+                                 enum vocabulary_section section, uint64_t bytes_size)
+{
+    uint64_t ids = header->id_limit;
+    switch (section) {
+    case SECTION_STARTS:
+        return 4 * (ids + 1);
+    case SECTION_BYTES:
+        return bytes_size;
+    case SECTION_BYTE_IDS:
+        return 4 * 256;
+    case SECTION_BYTE_PAIRS:
+    case SECTION_ROOTS:
+        return 4 * 65536;
+    case SECTION_SPLITS:
+        return 8 * ids;
+    case SECTION_PREFIXES:
+        return 4 * ids;
+    case SECTION_PAIRS:
+        return UINT64_C(8) << (64 - header->pair_shift);
+    case SECTION_PIECES:
+        return UINT64_C(8) << (64 - header->piece_shift);
+    case SECTION_EDGES:
+        return UINT64_C(8) << (64 - header->edge_shift);
+    case SECTION_NODE_TOKENS:
+        return 4 * (uint64_t)header->node_count;
+    case SECTION_COUNT:
+        break;
+    }
+    return 0;
+}
+
+void vocabulary_header_write(const struct vocabulary_header *header, unsigned char *out)
+{
+    const uint32_t words[] = {header->id_limit,   header->token_count, header->is_ordered,
+                              header->pair_shift, header->piece_shift, header->edge_shift,
+                              header->node_count};
+    const uint64_t magic = MAGIC;
+    memset(out, 0, VOCABULARY_HEADER_SIZE);
+    memcpy(out, &magic, sizeof magic);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        store_u32(out + FIRST_WORD + 4 * i, words[i]);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        store_u64(out + FIRST_OFFSET + 8 * i, header->offsets[i]);
+    store_u64(out + SIZE_AT, header->size);
+}
+
+static bool read_header(const unsigned char *image, size_t size,
+                        struct vocabulary_header *header)
+{
+    uint64_t magic;
+    if (size < VOCABULARY_HEADER_SIZE)
+        return false;
+    memcpy(&magic, image, sizeof magic);
+    header->id_limit = load_u32(image + FIRST_WORD);
+    header->token_count = load_u32(image + FIRST_WORD + 4);
+    header->is_ordered = load_u32(image + FIRST_WORD + 8);
+    header->pair_shift = load_u32(image + FIRST_WORD + 12);
+    header->piece_shift = load_u32(image + FIRST_WORD + 16);
+    header->edge_shift = load_u32(image + FIRST_WORD + 20);
+    header->node_count = load_u32(image + FIRST_WORD + 24);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        header->offsets[i] = load_u64(image + FIRST_OFFSET + 8 * i);
+    header->size = load_u64(image + SIZE_AT);
+    return magic == MAGIC && header->size <= size;
+}
+
+static bool is_shift(uint32_t shift)
+{
+    return shift >= 36 && shift < 64;
+}
+
+static bool sections_fit(const unsigned char *image,
+                         const struct vocabulary_header *header)
+{
+    if (!is_shift(header->pair_shift) || !is_shift(header->piece_shift) ||
+        !is_shift(header->edge_shift))
+        return false;
+    uint64_t bytes_size = 0;
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        uint64_t offset = header->offsets[i];
+        uint64_t wanted =
+            vocabulary_section_size(header, (enum vocabulary_section)i, bytes_size);
+        if (offset % 64 != 0 || offset > header->size || header->size - offset < wanted)
+            return false;
+        if (i == SECTION_STARTS) /* its last entry says how many bytes there are */
+            bytes_size = load_u32(image + offset + 4 * (uint64_t)header->id_limit);
+    }
+    return true;
+}
+
+enum error_code vocabulary_open(const void *image, size_t size,
+                                struct vocabulary *vocabulary, struct error *error)
+{
+    struct vocabulary_header header;
+    const unsigned char *at = image;
+    if (!at || !read_header(at, size, &header) || !sections_fit(at, &header))
+        return error_set(error, ERROR_DAMAGED, "not a compiled vocabulary");
+    const void *sections[SECTION_COUNT];
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        sections[i] = at + header.offsets[i];
+    *vocabulary = (struct vocabulary){
+        .id_limit = header.id_limit,
+        .token_count = header.token_count,
+        .is_ordered = header.is_ordered != 0,
+        .starts = sections[SECTION_STARTS],
+        .bytes = sections[SECTION_BYTES],
+        .byte_ids = sections[SECTION_BYTE_IDS],
+        .byte_pairs = sections[SECTION_BYTE_PAIRS],
+        .splits = sections[SECTION_SPLITS],
+        .prefixes = sections[SECTION_PREFIXES],
+        .pairs = sections[SECTION_PAIRS],
+        .pair_shift = header.pair_shift,
+        .pieces = sections[SECTION_PIECES],
+        .piece_shift = header.piece_shift,
+        .edges = sections[SECTION_EDGES],
+        .edge_shift = header.edge_shift,
+        .roots = sections[SECTION_ROOTS],
+        .node_tokens = sections[SECTION_NODE_TOKENS],
+    };
+    return OK;
+}
+
+uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned char *piece,
+                         size_t size)
+{
+    uint64_t hash = vocabulary_hash(piece, size);
+    size_t mask = ((size_t)1 << (64 - vocabulary->piece_shift)) - 1;
+    size_t i = (size_t)(hash >> vocabulary->piece_shift);
+    for (;; i = (i + 1) & mask) {
+        uint64_t slot = vocabulary->pieces[i];
+        if (slot == SLOT_EMPTY)
+            return TOKEN_NONE;
+        if (slot >> 32 != (hash & UINT32_MAX))
+            continue;
+        uint32_t id = (uint32_t)slot;
+        if (vocabulary_token_size(vocabulary, id) == size &&
+            memcmp(vocabulary->bytes + vocabulary->starts[id], piece, size) == 0)
+            return id;
+    }
+}
+
+uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
+                            const unsigned char *text, size_t size)
+{
+    uint32_t node = size < 2 ? TOKEN_NONE : vocabulary->roots[text[0] << 8 | text[1]];
+    if (node == TOKEN_NONE)
+        return vocabulary->byte_ids[text[0]];
+    size_t mask = ((size_t)1 << (64 - vocabulary->edge_shift)) - 1;
+    for (size_t depth = 2; depth < size; depth++) {
+        uint64_t key = (uint64_t)node << 8 | text[depth];
+        size_t i = vocabulary_slot(key, vocabulary->edge_shift);
+        uint64_t slot = vocabulary->edges[i];
+        while (slot >> EDGE_NODE_BITS != key && slot != SLOT_EMPTY) {
+            i = (i + 1) & mask;
+            slot = vocabulary->edges[i];
+        }
+        if (slot == SLOT_EMPTY)
+            break;
+        node = (uint32_t)(slot & ((1u << EDGE_NODE_BITS) - 1));
+    }
+    return vocabulary->node_tokens[node];
+}

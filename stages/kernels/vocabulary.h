@@ -1,0 +1,153 @@
+/* vocabulary.h - a compiled byte-pair vocabulary: a read-only view of one memory image
+ *
+ * The image holds offsets only, so it works wherever it is mapped, on machines of the byte
+ * order that made it. It is made by vocabulary_build.c. "Rank" and id are the same number.
+ *
+ * A token of two bytes and more has at most one pair of tokens that merging its own bytes
+ * ends with. No other pair with the same concatenation ever stands side by side while text
+ * is merged: the merges inside the two, up to that moment, are those of the token alone.
+ * So the pair table holds one entry a token, and is exact. */
+#ifndef STAGES_KERNELS_VOCABULARY_H
+#define STAGES_KERNELS_VOCABULARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/error.h"
+
+enum { PAIR_ID_BITS = 21, EDGE_NODE_BITS = 24 };
+#define TOKEN_NONE UINT32_MAX
+#define SLOT_EMPTY UINT64_MAX
+
+struct vocabulary {
+    uint32_t id_limit;    /* ids are below; there may be holes */
+    uint32_t token_count; /* entries */
+    /* Every two-byte token and all others follow from pairs of lower rank: what
+     * merge_linear() needs. */
+    bool is_ordered;
+    const uint32_t *starts;     /* (id_limit + 1): token i is bytes[starts[i] ... ) */
+    const unsigned char *bytes; /* concatenated in the order of ids; holes are empty */
+    const uint32_t *byte_ids;   /* (256) */
+    const uint32_t *byte_pairs; /* (256, 256): token of two bytes, or TOKEN_NONE */
+    const uint32_t *splits;     /* (id_limit, 2): the pair; (self, self): has none */
+    const uint32_t *prefixes;   /* (id_limit): longest proper prefix that merging makes,
+                                   or TOKEN_NONE */
+    const uint64_t *pairs;      /* slots: left << 42 | right << 21 | merged */
+    unsigned pair_shift;        /* 64 - log2 of the slots */
+    const uint64_t *pieces;     /* slots: upper half of the hash << 32 | id */
+    unsigned piece_shift;
+    const uint64_t *edges; /* trie: node << 32 | byte << 24 | child */
+    unsigned edge_shift;
+    const uint32_t *roots; /* (256, 256): trie node after two bytes, or TOKEN_NONE */
+    const uint32_t *node_tokens; /* longest token along the way to a node */
+};
+
+/* A view of an image, borrowed for as long as the view is used. Checks header and sizes:
+ * ERROR_DAMAGED. */
+enum error_code vocabulary_open(const void *image, size_t size,
+                                struct vocabulary *vocabulary, struct error *error);
+
+/* The id of a piece that is a token as a whole, or TOKEN_NONE. */
+uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned char *piece,
+                         size_t size);
+
+/* The longest token that `text` (size >= 1) begins with, of those that merging makes. */
+uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
+                            const unsigned char *text, size_t size);
+
+/* Hashes of the three tables. */
+static inline size_t vocabulary_slot(uint64_t key, unsigned shift)
+{
+    return (size_t)(key * UINT64_C(0x9E3779B97F4A7C15) >> shift);
+}
+
+static inline uint64_t vocabulary_pair_key(uint32_t left, uint32_t right)
+{
+    return (uint64_t)left << PAIR_ID_BITS | right;
+}
+
+static inline size_t vocabulary_pair_slot(uint64_t key, unsigned shift)
+{
+    return vocabulary_slot(key ^ key >> 17, shift);
+}
+
+/* What two neighbouring tokens merge to, or TOKEN_NONE. */
+static inline uint32_t vocabulary_pair(const struct vocabulary *vocabulary, uint32_t left,
+                                       uint32_t right)
+{
+    uint64_t key = vocabulary_pair_key(left, right);
+    size_t mask = ((size_t)1 << (64 - vocabulary->pair_shift)) - 1;
+    size_t i = vocabulary_pair_slot(key, vocabulary->pair_shift);
+    for (;; i = (i + 1) & mask) {
+        uint64_t slot = vocabulary->pairs[i];
+        if (slot >> PAIR_ID_BITS == key)
+            return (uint32_t)(slot & ((1u << PAIR_ID_BITS) - 1));
+        if (slot == SLOT_EMPTY)
+            return TOKEN_NONE;
+    }
+}
+
+static inline size_t vocabulary_token_size(const struct vocabulary *vocabulary,
+                                           uint32_t id)
+{
+    return vocabulary->starts[id + 1] - vocabulary->starts[id];
+}
+
+/* Hash of a byte string, for tables in memory. */
+static inline uint64_t vocabulary_hash(const unsigned char *bytes, size_t size)
+{
+    uint64_t hash = size * UINT64_C(0x9E3779B97F4A7C15);
+    while (size >= 8) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+        hash = (hash ^ word) * UINT64_C(0xD6E8FEB86659FD93);
+        hash ^= hash >> 32;
+        bytes += 8;
+        size -= 8;
+    }
+    uint64_t word = 0;
+    for (size_t i = 0; i < size; i++)
+        word |= (uint64_t)bytes[i] << (8 * i);
+    hash = (hash ^ word) * UINT64_C(0xD6E8FEB86659FD93);
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xD6E8FEB86659FD93);
+    return hash ^ hash >> 32;
+}
+
+/* ---- the image, for vocabulary_build.c ---- */
+
+enum vocabulary_section {
+    SECTION_STARTS,
+    SECTION_BYTES,
+    SECTION_BYTE_IDS,
+    SECTION_BYTE_PAIRS,
+    SECTION_SPLITS,
+    SECTION_PREFIXES,
+    SECTION_PAIRS,
+    SECTION_PIECES,
+    SECTION_EDGES,
+    SECTION_ROOTS,
+    SECTION_NODE_TOKENS,
+    SECTION_COUNT
+};
+
+/* What the header says: written and read field by field. */
+struct vocabulary_header {
+    uint32_t id_limit, token_count, is_ordered, pair_shift, piece_shift, edge_shift;
+    uint32_t node_count;
+    uint64_t offsets[SECTION_COUNT]; /* multiples of 64 */
+    uint64_t size;                   /* of the image */
+};
+
+enum { VOCABULARY_HEADER_SIZE = 192 };
+
+/* Bytes in a section of an image with this header. */
+uint64_t vocabulary_section_size(const struct vocabulary_header *header,
+                                 enum vocabulary_section section, uint64_t bytes_size);
+
+/* The header as VOCABULARY_HEADER_SIZE bytes. */
+void vocabulary_header_write(const struct vocabulary_header *header, unsigned char *out);
+
+#endif

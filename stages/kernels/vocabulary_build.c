@@ -1,0 +1,364 @@
+/* vocabulary_build.c - compile a list of tokens into the image of vocabulary.h */
+#include "stages/kernels/vocabulary_build.h"
+
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "stages/kernels/merge.h"
+#include "stages/kernels/tiktoken_file.h"
+#include "stages/kernels/vocabulary.h"
+
+enum { IMAGE_ALIGN = 64, NODES_MAX = 1 << EDGE_NODE_BITS };
+
+struct trie { /* grows in the work arena */
+    uint64_t *edges;
+    uint32_t *node_tokens;
+    uint32_t node_count, node_capacity, edge_count;
+    unsigned edge_shift;
+};
+
+struct builder {
+    const struct token_list *list; /* borrowed */
+    struct arena *work;            /* borrowed */
+    struct vocabulary view;        /* of the tables below, for the merge functions */
+    uint32_t id_limit, reachable;
+    uint32_t *starts, *byte_ids, *byte_pairs, *splits, *prefixes, *roots;
+    unsigned char *bytes;
+    uint64_t *pairs, *pieces;
+    unsigned pair_shift, piece_shift;
+    uint32_t *by_size; /* (count): ids, the shortest first */
+    uint32_t size_max;
+    struct trie trie;
+};
+
+static enum error_code out_of_memory(struct error *error)
+{
+    return error_set(error, ERROR_MEMORY, "no memory to compile the vocabulary");
+}
+
+/* Shift for a table of at least twice as many slots as entries. */
+static unsigned table_shift(uint64_t entries)
+{
+    unsigned bits = 8;
+    while (bits < 28 && (UINT64_C(1) << bits) < 2 * entries)
+        bits++;
+    return 64 - bits;
+}
+
+static void *new_table(struct arena *arena, size_t count, size_t size)
+{
+    void *table = arena_alloc_raw(arena, count, size, IMAGE_ALIGN);
+    if (table)
+        memset(table, 0xFF, count * size);
+    return table;
+}
+
+static bool allocate(struct builder *builder)
+{
+    const struct token_list *list = builder->list;
+    size_t ids = list->id_limit;
+    builder->id_limit = list->id_limit;
+    builder->pair_shift = builder->piece_shift = table_shift(list->count);
+    size_t slots = (size_t)1 << (64 - builder->pair_shift);
+    builder->starts = ARENA_NEW(builder->work, uint32_t, ids + 1);
+    builder->bytes = ARENA_RAW(builder->work, unsigned char, list->starts[list->count]);
+    builder->byte_ids = new_table(builder->work, 256, sizeof(uint32_t));
+    builder->byte_pairs = new_table(builder->work, 65536, sizeof(uint32_t));
+    builder->roots = new_table(builder->work, 65536, sizeof(uint32_t));
+    builder->splits = new_table(builder->work, 2 * ids, sizeof(uint32_t));
+    builder->prefixes = new_table(builder->work, ids, sizeof(uint32_t));
+    builder->pairs = new_table(builder->work, slots, sizeof(uint64_t));
+    builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
+    builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
+    builder->view = (struct vocabulary){.id_limit = list->id_limit,
+                                        .token_count = list->count,
+                                        .starts = builder->starts,
+                                        .bytes = builder->bytes,
+                                        .byte_ids = builder->byte_ids,
+                                        .byte_pairs = builder->byte_pairs,
+                                        .splits = builder->splits,
+                                        .prefixes = builder->prefixes,
+                                        .pairs = builder->pairs,
+                                        .pair_shift = builder->pair_shift,
+                                        .pieces = builder->pieces,
+                                        .piece_shift = builder->piece_shift,
+                                        .roots = builder->roots};
+    return builder->starts && builder->bytes && builder->byte_ids &&
+           builder->byte_pairs && builder->roots && builder->splits &&
+           builder->prefixes && builder->pairs && builder->pieces && builder->by_size;
+}
+
+/* Token bytes in the order of ids. */
+static void lay_out_bytes(struct builder *builder)
+{
+    const struct token_list *list = builder->list;
+    uint32_t *starts = builder->starts;
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint32_t size = list->starts[i + 1] - list->starts[i];
+        starts[list->ids[i] + 1] = size;
+        if (size > builder->size_max)
+            builder->size_max = size;
+    }
+    for (uint32_t id = 0; id < builder->id_limit; id++)
+        starts[id + 1] += starts[id];
+    for (uint32_t i = 0; i < list->count; i++)
+        memcpy(builder->bytes + starts[list->ids[i]], list->bytes + list->starts[i],
+               list->starts[i + 1] - list->starts[i]);
+}
+
+static enum error_code index_pieces(struct builder *builder, struct error *error)
+{
+    size_t mask = ((size_t)1 << (64 - builder->piece_shift)) - 1;
+    for (uint32_t i = 0; i < builder->list->count; i++) {
+        uint32_t id = builder->list->ids[i];
+        const unsigned char *token = builder->bytes + builder->starts[id];
+        size_t size = vocabulary_token_size(&builder->view, id);
+        if (vocabulary_find(&builder->view, token, size) != TOKEN_NONE)
+            return error_set(error, ERROR_CONFIG,
+                             "the token of rank %u stands there twice", (unsigned)id);
+        uint64_t hash = vocabulary_hash(token, size);
+        size_t slot = (size_t)(hash >> builder->piece_shift);
+        while (builder->pieces[slot] != SLOT_EMPTY)
+            slot = (slot + 1) & mask;
+        builder->pieces[slot] = hash << 32 | id;
+        if (size == 1)
+            builder->byte_ids[token[0]] = id;
+        if (size == 2)
+            builder->byte_pairs[token[0] << 8 | token[1]] = id;
+    }
+    return OK;
+}
+
+/* Counting sort by size. */
+static bool sort_by_size(struct builder *builder)
+{
+    uint32_t *counts = ARENA_NEW(builder->work, uint32_t, (size_t)builder->size_max + 2);
+    if (!counts)
+        return false;
+    const struct token_list *list = builder->list;
+    for (uint32_t i = 0; i < list->count; i++)
+        counts[list->starts[i + 1] - list->starts[i] + 1]++;
+    for (uint32_t size = 0; size <= builder->size_max; size++)
+        counts[size + 1] += counts[size];
+    for (uint32_t i = 0; i < list->count; i++)
+        builder->by_size[counts[list->starts[i + 1] - list->starts[i]]++] = list->ids[i];
+    return true;
+}
+
+static void add_pair(struct builder *builder, uint32_t left, uint32_t right, uint32_t id)
+{
+    uint64_t key = vocabulary_pair_key(left, right);
+    size_t mask = ((size_t)1 << (64 - builder->pair_shift)) - 1;
+    size_t slot = vocabulary_pair_slot(key, builder->pair_shift);
+    while (builder->pairs[slot] != SLOT_EMPTY)
+        slot = (slot + 1) & mask;
+    builder->pairs[slot] = key << PAIR_ID_BITS | id;
+    builder->splits[2 * id] = left;
+    builder->splits[2 * id + 1] = right;
+}
+
+/* Merge every token's own bytes with the pairs of shorter tokens: where two are left,
+ * they are the pair that makes it; where more are, merging never makes it. */
+static enum error_code find_pairs(struct builder *builder, struct error *error)
+{
+    uint32_t *ids = ARENA_RAW(builder->work, uint32_t, builder->size_max);
+    struct arena *scratch = arena_create((size_t)1 << 16, 0);
+    enum error_code code = ids && scratch ? OK : out_of_memory(error);
+    builder->view.is_ordered = true;
+    for (uint32_t i = 0; code == OK && i < builder->list->count; i++) {
+        uint32_t id = builder->by_size[i];
+        const unsigned char *token = builder->bytes + builder->starts[id];
+        size_t size = vocabulary_token_size(&builder->view, id);
+        size_t count = 1;
+        if (size > MERGE_SHORT_MAX) {
+            arena_reset(scratch);
+            code = merge_heap(&builder->view, token, size, scratch, ids, &count, error);
+        } else if (size > 2) {
+            count = merge_short(&builder->view, token, size, ids);
+        } else if (size == 2) {
+            ids[0] = builder->byte_ids[token[0]];
+            ids[1] = builder->byte_ids[token[1]];
+            count = 2;
+        }
+        builder->splits[2 * id] = builder->splits[2 * id + 1] = id;
+        if (code != OK || count != 2)
+            continue;
+        add_pair(builder, ids[0], ids[1], id);
+        if (ids[0] >= id || ids[1] >= id)
+            builder->view.is_ordered = false;
+    }
+    arena_destroy(scratch);
+    return code;
+}
+
+/* ---- the trie of tokens that merging makes ---- */
+
+static bool trie_grow(struct builder *builder)
+{
+    struct trie *trie = &builder->trie;
+    unsigned shift = trie->edge_shift - 1;
+    size_t mask = ((size_t)1 << (64 - shift)) - 1;
+    uint64_t *edges = new_table(builder->work, mask + 1, sizeof *edges);
+    if (!edges)
+        return false;
+    for (size_t i = 0; i <= mask / 2; i++) {
+        uint64_t edge = trie->edges[i];
+        if (edge == SLOT_EMPTY)
+            continue;
+        size_t slot = vocabulary_slot(edge >> EDGE_NODE_BITS, shift);
+        while (edges[slot] != SLOT_EMPTY)
+            slot = (slot + 1) & mask;
+        edges[slot] = edge;
+    }
+    trie->edges = edges;
+    trie->edge_shift = shift;
+    return true;
+}
+
+static bool trie_new_node(struct builder *builder, uint32_t token, uint32_t *node)
+{
+    struct trie *trie = &builder->trie;
+    if (trie->node_count == NODES_MAX)
+        return false;
+    if (trie->node_count == trie->node_capacity) {
+        uint32_t *grown =
+            ARENA_RAW(builder->work, uint32_t, 2 * (size_t)trie->node_capacity);
+        if (!grown)
+            return false;
+        memcpy(grown, trie->node_tokens, sizeof *grown * trie->node_count);
+        trie->node_tokens = grown;
+        trie->node_capacity *= 2;
+    }
+    trie->node_tokens[trie->node_count] = token;
+    *node = trie->node_count++;
+    return true;
+}
+
+/* The child of `node` by `byte`, made where it is missing. */
+static bool trie_step(struct builder *builder, uint32_t *node, unsigned char byte)
+{
+    struct trie *trie = &builder->trie;
+    uint64_t key = (uint64_t)*node << 8 | byte;
+    size_t mask = ((size_t)1 << (64 - trie->edge_shift)) - 1;
+    size_t slot = vocabulary_slot(key, trie->edge_shift);
+    while (trie->edges[slot] != SLOT_EMPTY) {
+        if (trie->edges[slot] >> EDGE_NODE_BITS == key) {
+            *node = (uint32_t)(trie->edges[slot] & (NODES_MAX - 1));
+            return true;
+        }
+        slot = (slot + 1) & mask;
+    }
+    uint32_t child;
+    if (!trie_new_node(builder, trie->node_tokens[*node], &child))
+        return false;
+    trie->edges[slot] = key << EDGE_NODE_BITS | child;
+    *node = child;
+    return ++trie->edge_count <= mask / 2 || trie_grow(builder);
+}
+
+/* Tokens come in by size, so that what a new node inherits is final. */
+static bool add_to_trie(struct builder *builder, uint32_t id)
+{
+    const unsigned char *token = builder->bytes + builder->starts[id];
+    size_t size = vocabulary_token_size(&builder->view, id);
+    bool is_reachable = size == 1 || builder->splits[2 * id] != id;
+    if (size == 1 || !is_reachable)
+        return true;
+    uint32_t *root = &builder->roots[token[0] << 8 | token[1]];
+    if (*root == TOKEN_NONE && !trie_new_node(builder, builder->byte_ids[token[0]], root))
+        return false;
+    uint32_t node = *root;
+    for (size_t i = 2; i < size; i++) {
+        if (!trie_step(builder, &node, token[i]))
+            return false;
+    }
+    builder->prefixes[id] = builder->trie.node_tokens[node];
+    builder->trie.node_tokens[node] = id;
+    return true;
+}
+
+static bool build_trie(struct builder *builder)
+{
+    struct trie *trie = &builder->trie;
+    trie->edge_shift = table_shift(builder->list->count);
+    trie->node_capacity = builder->list->count;
+    trie->edges = new_table(builder->work, (size_t)1 << (64 - trie->edge_shift),
+                            sizeof *trie->edges);
+    trie->node_tokens = ARENA_RAW(builder->work, uint32_t, trie->node_capacity);
+    if (!trie->edges || !trie->node_tokens)
+        return false;
+    for (uint32_t i = 0; i < builder->list->count; i++) {
+        if (!add_to_trie(builder, builder->by_size[i]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the image ---- */
+
+static enum error_code write_image(const struct builder *builder, struct bytes *image,
+                                   struct error *error)
+{
+    const void *const tables[SECTION_COUNT] = {
+        [SECTION_STARTS] = builder->starts,
+        [SECTION_BYTES] = builder->bytes,
+        [SECTION_BYTE_IDS] = builder->byte_ids,
+        [SECTION_BYTE_PAIRS] = builder->byte_pairs,
+        [SECTION_SPLITS] = builder->splits,
+        [SECTION_PREFIXES] = builder->prefixes,
+        [SECTION_PAIRS] = builder->pairs,
+        [SECTION_PIECES] = builder->pieces,
+        [SECTION_EDGES] = builder->trie.edges,
+        [SECTION_ROOTS] = builder->roots,
+        [SECTION_NODE_TOKENS] = builder->trie.node_tokens,
+    };
+    struct vocabulary_header header = {.id_limit = builder->id_limit,
+                                       .token_count = builder->list->count,
+                                       .is_ordered = builder->view.is_ordered,
+                                       .pair_shift = builder->pair_shift,
+                                       .piece_shift = builder->piece_shift,
+                                       .edge_shift = builder->trie.edge_shift,
+                                       .node_count = builder->trie.node_count};
+    uint64_t bytes_size = builder->starts[builder->id_limit];
+    header.size = VOCABULARY_HEADER_SIZE;
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        header.offsets[i] = header.size;
+        header.size +=
+            vocabulary_section_size(&header, (enum vocabulary_section)i, bytes_size);
+        header.size = (header.size + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
+    }
+    unsigned char *out = bytes_reserve(image, (size_t)header.size);
+    if (!out)
+        return out_of_memory(error);
+    vocabulary_header_write(&header, out);
+    size_t at = VOCABULARY_HEADER_SIZE;
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        size_t size = (size_t)vocabulary_section_size(&header, (enum vocabulary_section)i,
+                                                      bytes_size);
+        memset(out + at, 0, (size_t)header.offsets[i] - at);
+        if (size > 0)
+            memcpy(out + header.offsets[i], tables[i], size);
+        at = (size_t)header.offsets[i] + size;
+    }
+    memset(out + at, 0, (size_t)header.size - at);
+    image->size += (size_t)header.size;
+    return OK;
+}
+
+enum error_code vocabulary_build(const struct token_list *list, struct arena *work,
+                                 struct bytes *image, struct error *error)
+{
+    struct builder builder = {.list = list, .work = work};
+    if (!allocate(&builder))
+        return out_of_memory(error);
+    lay_out_bytes(&builder);
+    enum error_code code = index_pieces(&builder, error);
+    if (code == OK && !sort_by_size(&builder))
+        code = out_of_memory(error);
+    if (code == OK)
+        code = find_pairs(&builder, error);
+    if (code == OK && !build_trie(&builder))
+        code = out_of_memory(error);
+    return code == OK ? write_image(&builder, image, error) : code;
+}

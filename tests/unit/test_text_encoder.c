@@ -1,0 +1,207 @@
+/* test_text_encoder.c - text to ids: against the reference's checksums, and by hand */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "stages/kernels/merge.h"
+#include "stages/kernels/text_encoder.h"
+#include "stages/kernels/tiktoken_file.h"
+#include "stages/kernels/vocabulary.h"
+#include "stages/kernels/vocabulary_build.h"
+#include "tests/text_goldens.h"
+
+struct coder {
+    struct arena *run, *scratch;
+    struct bytes image;
+    struct vocabulary vocabulary;
+    struct text_encoder encoder;
+};
+
+static void coder_open(struct coder *coder, const struct bytes *file,
+                       enum split_pattern pattern)
+{
+    struct error error = {0};
+    struct token_list list;
+    struct arena *work = arena_create(1 << 20, 0);
+    *coder = (struct coder){.run = arena_create(1 << 20, 0),
+                            .scratch = arena_create(1 << 16, 0)};
+    assert_int_equal(tiktoken_parse(file->data, file->size, work, &list, &error), OK);
+    assert_int_equal(vocabulary_build(&list, work, &coder->image, &error), OK);
+    arena_destroy(work);
+    assert_int_equal(
+        vocabulary_open(coder->image.data, coder->image.size, &coder->vocabulary, &error),
+        OK);
+    assert_int_equal(text_encoder_init(&coder->encoder, &coder->vocabulary, pattern,
+                                       coder->run, &error),
+                     OK);
+}
+
+static void coder_close(struct coder *coder)
+{
+    bytes_clear(&coder->image);
+    arena_destroy(coder->run);
+    arena_destroy(coder->scratch);
+}
+
+/* Exactly the bytes of the text in memory of their own, so that a read past them shows. */
+static size_t encode(struct coder *coder, const void *text, size_t size, uint32_t **ids)
+{
+    struct error error = {0};
+    size_t count = 0;
+    unsigned char *copy = malloc(size ? size : 1);
+    *ids = malloc((size + TEXT_ENCODER_SLACK) * sizeof **ids);
+    assert_non_null(copy);
+    assert_non_null(*ids);
+    memcpy(copy, text, size);
+    assert_int_equal(text_encoder_run(&coder->encoder, copy, size, coder->scratch, *ids,
+                                      &count, &error),
+                     OK);
+    arena_reset(coder->scratch);
+    free(copy);
+    return count;
+}
+
+static void check_document(struct coder *coder, const struct golden_document *document,
+                           const char *golden)
+{
+    uint32_t *ids;
+    size_t count = encode(coder, document->text, document->size, &ids);
+    char hash[65], line[96];
+    sha256_hex(ids, count * sizeof *ids, hash);
+    free(ids);
+    (void)snprintf(line, sizeof line, "%zu\t%s", count, hash);
+    const char *wanted = strchr(golden, '\t') + 1;
+    assert_memory_equal(wanted, line, strlen(line));
+}
+
+static void check_goldens(const char *name, enum split_pattern pattern)
+{
+    char path[512], file_name[64];
+    (void)snprintf(file_name, sizeof file_name, "vocab/tiktoken/%s.tiktoken", name);
+    struct bytes file = load_file(shared_path(path, file_name));
+    (void)snprintf(file_name, sizeof file_name, "text_goldens/%s.tsv", name);
+    struct bytes goldens = load_file(shared_path(path, file_name));
+    struct arena *arena = arena_create(1 << 20, 0);
+    static struct golden_document documents[GOLDEN_DOCUMENTS];
+    if (file.size == 0 || goldens.size == 0 || !golden_documents(arena, documents)) {
+        print_message("skipped: no shared data for %s\n", name);
+        bytes_clear(&file);
+        bytes_clear(&goldens);
+        arena_destroy(arena);
+        skip();
+    }
+    struct coder coder;
+    coder_open(&coder, &file, pattern);
+    bytes_put_u8(&goldens, 0);
+    const char *line = strchr((const char *)goldens.data, '\n') + 1;
+    for (size_t i = 0; i < GOLDEN_DOCUMENTS; i++) {
+        check_document(&coder, documents + i, line);
+        line = strchr(line, '\n') + 1;
+    }
+    coder_close(&coder);
+    bytes_clear(&file);
+    bytes_clear(&goldens);
+    arena_destroy(arena);
+}
+
+static void r50k_agrees_with_every_golden(void **state)
+{
+    (void)state;
+    check_goldens("r50k_base", SPLIT_R50K);
+}
+
+static void p50k_agrees_with_every_golden(void **state)
+{
+    (void)state;
+    check_goldens("p50k_base", SPLIT_P50K);
+}
+
+static void cl100k_agrees_with_every_golden(void **state)
+{
+    (void)state;
+    check_goldens("cl100k_base", SPLIT_CL100K);
+}
+
+static void o200k_agrees_with_every_golden(void **state)
+{
+    (void)state;
+    check_goldens("o200k_base", SPLIT_O200K);
+}
+
+/* ---- nasty.json: [{"text": "...", "ids": {"r50k_base": [...], ...}}, ...] ---- */
+
+static void check_nasty_ids(struct coder *coder, const char *name,
+                            const unsigned char *text, size_t size, const char *ids_at)
+{
+    char key[64];
+    (void)snprintf(key, sizeof key, "\"%s\":[", name);
+    const char *at = strstr(ids_at, key);
+    assert_non_null(at);
+    at += strlen(key);
+    uint32_t *ids;
+    size_t count = encode(coder, text, size, &ids);
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        assert_true(*at != ']');
+        assert_int_equal(strtoul(at, &end, 10), ids[i]);
+        at = *end == ',' ? end + 1 : end;
+    }
+    assert_int_equal(*at, ']');
+    free(ids);
+}
+
+static void check_nasty(const char *name, enum split_pattern pattern)
+{
+    char path[512], file_name[64];
+    (void)snprintf(file_name, sizeof file_name, "vocab/tiktoken/%s.tiktoken", name);
+    struct bytes file = load_file(shared_path(path, file_name));
+    struct bytes nasty = load_file(shared_path(path, "text_goldens/nasty.json"));
+    if (file.size == 0 || nasty.size == 0) {
+        print_message("skipped: no shared data for %s\n", name);
+        bytes_clear(&file);
+        bytes_clear(&nasty);
+        skip();
+    }
+    struct coder coder;
+    coder_open(&coder, &file, pattern);
+    bytes_put_u8(&nasty, 0);
+    unsigned char *text = malloc(nasty.size);
+    assert_non_null(text);
+    int cases = 0;
+    const char *at = (const char *)nasty.data;
+    while ((at = strstr(at, "{\"text\":\"")) != NULL) {
+        size_t size;
+        at = json_string(at + 8, text, &size);
+        check_nasty_ids(&coder, name, text, size, at);
+        cases++;
+    }
+    assert_int_equal(cases, 25);
+    free(text);
+    coder_close(&coder);
+    bytes_clear(&file);
+    bytes_clear(&nasty);
+}
+
+static void every_nasty_text_agrees(void **state)
+{
+    (void)state;
+    check_nasty("r50k_base", SPLIT_R50K);
+    check_nasty("p50k_base", SPLIT_P50K);
+    check_nasty("cl100k_base", SPLIT_CL100K);
+    check_nasty("o200k_base", SPLIT_O200K);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_nasty_text_agrees),
+        cmocka_unit_test(r50k_agrees_with_every_golden),
+        cmocka_unit_test(p50k_agrees_with_every_golden),
+        cmocka_unit_test(cl100k_agrees_with_every_golden),
+        cmocka_unit_test(o200k_agrees_with_every_golden),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
