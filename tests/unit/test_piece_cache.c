@@ -1,0 +1,118 @@
+/* test_piece_cache.c - the cache of pieces: keys, both tables, what takes whose place */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/arena.h"
+#include "stages/kernels/piece_cache.h"
+
+static struct piece_key key_of(const char *piece)
+{
+    return piece_key_copy((const unsigned char *)piece, strlen(piece));
+}
+
+static void keys_hold_bytes_and_size(void **state)
+{
+    (void)state;
+    static const unsigned char text[32] = "abcdefghijklmnopqrstuvwxyz";
+    for (size_t size = 1; size <= PIECE_KEY_MAX; size++) {
+        unsigned char wanted[16] = {0};
+        memcpy(wanted, text, size);
+        wanted[15] = (unsigned char)size;
+        struct piece_key loaded = piece_key_load(text, size);
+        struct piece_key copied = piece_key_copy(text, size);
+        assert_memory_equal(&loaded, wanted, 16);
+        assert_memory_equal(&copied, wanted, 16);
+    }
+    struct piece_key one = piece_key_copy((const unsigned char *)"\0", 1);
+    struct piece_key two = piece_key_copy((const unsigned char *)"\0\0", 2);
+    assert_memory_not_equal(&one, &two, sizeof one);
+}
+
+static void small_pieces_come_back_with_their_ids(void **state)
+{
+    (void)state;
+    struct piece_cache cache;
+    struct arena *arena = arena_create(1 << 16, 0);
+    assert_true(piece_cache_init(&cache, arena));
+    static const uint32_t ids[] = {7, 8, 9, 10, 11};
+    for (size_t count = 1; count <= PIECE_INLINE_IDS; count++) {
+        char piece[8] = "piece_";
+        piece[5] = (char)('0' + count);
+        struct piece_key key = key_of(piece);
+        size_t slot = piece_key_slot(key);
+        assert_null(piece_cache_find(&cache, key, slot));
+        piece_cache_put(&cache, key, slot, ids, count);
+        const struct piece_slot *found = piece_cache_find(&cache, key, slot);
+        assert_non_null(found);
+        assert_int_equal(found->ids[0] >> PIECE_COUNT_SHIFT, count);
+        assert_int_equal(found->ids[0] & ((1u << PIECE_COUNT_SHIFT) - 1), 7);
+        assert_memory_equal(found->ids + 1, ids + 1, (count - 1) * sizeof *ids);
+    }
+    struct piece_key many = key_of("five ids");
+    piece_cache_put(&cache, many, piece_key_slot(many), ids, 5);
+    const struct piece_slot *marker =
+        piece_cache_find(&cache, many, piece_key_slot(many));
+    assert_non_null(marker);
+    assert_int_equal(marker->ids[0] >> PIECE_COUNT_SHIFT, PIECE_IN_LARGE);
+    arena_destroy(arena);
+}
+
+static void the_first_of_a_line_stays_and_the_second_gives_way(void **state)
+{
+    (void)state;
+    struct piece_cache cache;
+    struct arena *arena = arena_create(1 << 16, 0);
+    assert_true(piece_cache_init(&cache, arena));
+    static const uint32_t id[] = {1};
+    struct piece_key a = key_of("a"), b = key_of("b"), c = key_of("c");
+    piece_cache_put(&cache, a, 2, id, 1); /* as if all had the same hash */
+    piece_cache_put(&cache, b, 2, id, 1);
+    assert_non_null(piece_cache_find(&cache, a, 2));
+    assert_non_null(piece_cache_find(&cache, b, 2));
+    piece_cache_put(&cache, c, 2, id, 1);
+    assert_non_null(piece_cache_find(&cache, a, 2));
+    assert_null(piece_cache_find(&cache, b, 2));
+    assert_non_null(piece_cache_find(&cache, c, 2));
+    arena_destroy(arena);
+}
+
+static void large_pieces_come_back_up_to_the_limits(void **state)
+{
+    (void)state;
+    struct piece_cache cache;
+    struct arena *arena = arena_create(1 << 16, 0);
+    assert_true(piece_cache_init(&cache, arena));
+    unsigned char piece[PIECE_LARGE_MAX + 1];
+    uint32_t ids[PIECE_LARGE_IDS + 1], found[PIECE_LARGE_IDS];
+    memset(piece, 'x', sizeof piece);
+    for (uint32_t i = 0; i <= PIECE_LARGE_IDS; i++)
+        ids[i] = 100 + i;
+    piece_cache_put_large(&cache, piece, PIECE_LARGE_MAX, ids, PIECE_LARGE_IDS);
+    assert_int_equal(piece_cache_find_large(&cache, piece, PIECE_LARGE_MAX, found),
+                     PIECE_LARGE_IDS);
+    assert_memory_equal(found, ids, sizeof found);
+    assert_int_equal(piece_cache_find_large(&cache, piece, 20, found), 0);
+    piece_cache_put_large(&cache, piece, 20, ids, PIECE_LARGE_IDS + 1);
+    assert_int_equal(piece_cache_find_large(&cache, piece, 20, found), 0);
+    piece_cache_put_large(&cache, piece, PIECE_LARGE_MAX + 1, ids, 2);
+    assert_int_equal(piece_cache_find_large(&cache, piece, PIECE_LARGE_MAX + 1, found),
+                     0);
+    arena_destroy(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_hold_bytes_and_size),
+        cmocka_unit_test(small_pieces_come_back_with_their_ids),
+        cmocka_unit_test(the_first_of_a_line_stays_and_the_second_gives_way),
+        cmocka_unit_test(large_pieces_come_back_up_to_the_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
