@@ -1,4 +1,4 @@
-/* unicode.h - UTF-8 and the Unicode tables; doorkeeper of utf8proc */
+/* unicode.h - UTF-8 and the Unicode normal forms; doorkeeper of utf8proc */
 #ifndef CORE_UNICODE_H
 #define CORE_UNICODE_H
 
@@ -6,8 +6,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
+struct bytes;
+
 /* Decode the code point at text[0] (size > 0). Returns the bytes it takes, 1 to 4; 0 when
  * they are not UTF-8 (overlong forms, surrogates and values past U+10FFFF included). */
 size_t unicode_decode(const unsigned char *text, size_t size, uint32_t *code);
+
+/* Bytes at the front that are ASCII. */
+size_t unicode_ascii_length(const unsigned char *text, size_t size);
+
+/* The White_Space property. */
+bool unicode_is_white_space(uint32_t code);
+
+/* The version of Unicode that decides the normal forms: "15.0.0". */
+const char *unicode_version(void);
+
+enum unicode_form { UNICODE_NFC, UNICODE_NFKC, UNICODE_NFD, UNICODE_NFKD };
+
+/* What is known of each code point in one normal form. Read-only once built; takes about
+ * a millisecond. NULL: no memory. */
+struct unicode_table;
+const struct unicode_table *unicode_table_build(enum unicode_form form,
+                                                struct arena *arena);
+
+/* Length of a prefix that is in normal form and stays so whatever becomes of the rest:
+ * `size` when the whole text is. Bytes that are not UTF-8 count as normal. */
+size_t unicode_normal_length(const struct unicode_table *table, const unsigned char *text,
+                             size_t size);
+
+/* Append the text in normal form to `out`; time grows with the text's length whatever it
+ * holds. `work` is scratch. Want of memory shows in out->is_bad or work->is_bad. */
+void unicode_normalize(const struct unicode_table *table, const unsigned char *text,
+                       size_t size, struct bytes *work, struct bytes *out);
 
 #endif
