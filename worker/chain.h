@@ -58,7 +58,7 @@ struct chain_outcome {
     struct account account; /* separator_bytes is 0; the law holds */
 };
 
-/* Since chain_open(). */
+/* Since chain_open(), over the process() calls that succeeded. */
 struct chain_stage_stats {
     uint64_t records_in, records_out;
     uint64_t bytes; /* of source, of the records that went in */
