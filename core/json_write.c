@@ -1,6 +1,7 @@
 /* json_write.c - texts, numbers and whole records as JSON */
 #include "core/json_write.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,8 @@ void json_put_f64(double value, struct bytes *out)
 {
     char text[40] = "null";
     if (isfinite(value)) {
-        for (int digits = 15; digits <= 17; digits++) {
+        /* 15 digits hold for every normal number, and %g takes zeros off the end. */
+        for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
             (void)snprintf(text, sizeof text, "%.*g", digits, value);
             if (strtod(text, NULL) == value)
                 break;
@@ -93,7 +95,7 @@ void json_put_f32(float value, struct bytes *out)
 {
     char text[40] = "null";
     if (isfinite(value)) {
-        for (int digits = 6; digits <= 9; digits++) {
+        for (int digits = fabsf(value) < FLT_MIN ? 1 : 6; digits <= 9; digits++) {
             (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
             if (strtof(text, NULL) == value)
                 break;
