@@ -151,15 +151,11 @@ enum error_code process_start(const struct process_settings *settings,
     int input[2] = {-1, -1}, output[2] = {-1, -1};
     struct process made = {.input = -1, .output = -1, .is_group = settings->is_group};
     char self[PATH_SIZE];
-    enum error_code code = OK;
     int fault = 0;
     if (!is_runnable(program))
         return error_set(error, ERROR_CONFIG, "there is no program \"%s\"", program);
-    if (settings->is_guarded) {
-        code = platform_executable(self, sizeof self, error);
-        if (code != OK)
-            return code;
-    }
+    if (settings->is_guarded && platform_executable(self, sizeof self, error) != OK)
+        return error_wrap(error, "cannot start \"%s\"", program);
     ignore_broken_pipes();
     if ((settings->has_input && !open_pipe(input, 1)) ||
         (settings->has_output && !open_pipe(output, 0)))

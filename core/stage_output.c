@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/unicode.h"
 
 enum { DETAIL_MAX = 200 };
 
@@ -72,12 +73,7 @@ static const char *copy_detail(struct arena *arena, const char *detail)
 {
     if (!detail)
         return NULL;
-    size_t size = 0;
-    while (size < DETAIL_MAX && detail[size])
-        size++;
-    /* Cut between characters. */
-    while (size == DETAIL_MAX && size > DETAIL_MAX - 4 && (detail[size] & 0xC0) == 0x80)
-        size--;
+    size_t size = unicode_cut(detail, strlen(detail), DETAIL_MAX);
     return arena_copy_text(arena, detail, size);
 }
 

@@ -60,6 +60,17 @@ size_t unicode_ascii_length(const unsigned char *text, size_t size)
     return i;
 }
 
+size_t unicode_cut(const void *text, size_t size, size_t max)
+{
+    const unsigned char *bytes = text;
+    if (size <= max)
+        return size;
+    size = max;
+    while (size > 0 && max - size < 3 && (bytes[size] & 0xC0) == 0x80)
+        size--;
+    return size;
+}
+
 bool unicode_is_white_space(uint32_t code)
 {
     return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 ||

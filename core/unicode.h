@@ -16,6 +16,10 @@ size_t unicode_decode(const unsigned char *text, size_t size, uint32_t *code);
 /* Bytes at the front that are ASCII. */
 size_t unicode_ascii_length(const unsigned char *text, size_t size);
 
+/* Bytes of the longest beginning of `text` that takes at most `max` bytes and does not end
+ * inside a character. */
+size_t unicode_cut(const void *text, size_t size, size_t max);
+
 /* The White_Space property. */
 bool unicode_is_white_space(uint32_t code);
 

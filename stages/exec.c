@@ -372,7 +372,7 @@ static enum error_code take_answer(struct stage *self, const struct batch *in,
     } else if (is_given(&values[FIELD_ERROR])) {
         reason = "program_error";
         size_t length = values[FIELD_ERROR].size;
-        (void)snprintf(detail, sizeof detail, "%.*s", (int)(length < 200 ? length : 200),
+        (void)snprintf(detail, sizeof detail, "%.*s", (int)(length < 250 ? length : 250),
                        values[FIELD_ERROR].data ? (const char *)values[FIELD_ERROR].data
                                                 : "");
     } else if (is_given(&values[FIELD_DROP])) {

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/stage.h"
 #include "core/stage_output.h"
+#include "core/unicode.h"
 
 enum { EXCERPT_MAX = 200, RUN_BLOCK = 64 << 10, SCRATCH_BLOCK = 1 << 20, STRIKES = 2 };
 
@@ -200,9 +201,7 @@ static enum error_code describe(const struct batch *batch, uint32_t row,
         return OK;
     const unsigned char *text = column_row(column, row);
     uint64_t length = column_row_length(column, row);
-    size_t size = length < EXCERPT_MAX ? (size_t)length : EXCERPT_MAX;
-    while (size < length && size > EXCERPT_MAX - 4 && (text[size] & 0xC0) == 0x80)
-        size--; /* cut between characters */
+    size_t size = unicode_cut(text, (size_t)length, EXCERPT_MAX);
     reject->excerpt = (const void *)arena_copy_text(arena, (const char *)text, size);
     reject->excerpt_size = size;
     return reject->excerpt ? OK : no_memory(error);
@@ -394,9 +393,9 @@ enum error_code chain_run(struct chain *chain, const struct batch *in,
                           struct arena *arena, struct chain_outcome *outcome,
                           struct error *error)
 {
-    struct error own;
+    struct error own = {0};
     error = error ? error : &own; /* its text is needed for rejects */
-    *error = (struct error){0};
+    *error = own;
     struct gathering all = {.chain = chain, .arena = arena};
     all.account.read = (struct tally){in->count, source_bytes(in)};
     enum error_code code = OK;

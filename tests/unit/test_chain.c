@@ -416,6 +416,34 @@ static void a_long_text_is_cut_between_characters_in_the_excerpt(void **state)
     tear_down(&setup);
 }
 
+static enum error_code wordy_process(struct stage *self, const struct batch *in,
+                                     struct stage_output *output, struct error *error)
+{
+    (void)self;
+    (void)in;
+    (void)error;
+    char text[302] = "x";
+    for (size_t i = 1; i + 4 < sizeof text; i += 4)
+        memcpy(text + i, "\xF0\x9F\x98\x80", 4);
+    stage_output_reject(output, 0, "wordy", text);
+    stage_output_drop(output, 0, "second"); /* the first verdict stands */
+    return OK;
+}
+
+static void a_long_detail_is_cut_between_characters(void **state)
+{
+    (void)state;
+    struct setup setup;
+    static const struct stage_type wordy = {.name = "wordy", .process = wordy_process};
+    static const struct stage_type *const types[] = {&wordy};
+    static const char *const texts[] = {"a"};
+    set_up(&setup, types, 1);
+    assert_int_equal(run(&setup, texts, 1), OK);
+    assert_int_equal(setup.outcome.reject_count, 1);
+    assert_int_equal(strlen(setup.outcome.rejects[0].reject.detail), 197);
+    tear_down(&setup);
+}
+
 static void counters_and_projection(void **state)
 {
     (void)state;
@@ -452,6 +480,7 @@ int main(void)
         cmocka_unit_test(the_law_holds_for_any_mixture),
         cmocka_unit_test(a_stage_that_does_not_open_is_closed_with_those_before),
         cmocka_unit_test(a_long_text_is_cut_between_characters_in_the_excerpt),
+        cmocka_unit_test(a_long_detail_is_cut_between_characters),
         cmocka_unit_test(counters_and_projection)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
