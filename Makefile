@@ -44,7 +44,7 @@ TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
 OBJECTS     = $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
 
 .PHONY: all deps deps-lint run test test-build test-sanitize test-oracles chaos bench fuzz lint \
-        man install uninstall clean help FORCE
+        lint-clang man install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -182,6 +182,8 @@ $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/
 
 lint: deps-lint ## format, clang-tidy, cppcheck, and both compilers without a warning
 	@tests/tools/lint $(BUILD)
+
+lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(FUZZ) $(SUPPORT))
 
 man: all ## write the manual page of the stages to $(BUILD)/millrace-stages.7
 	./millrace stages --man >$(BUILD)/millrace-stages.7.partial
