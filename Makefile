@@ -37,6 +37,8 @@ CXXSOURCES := $(wildcard core/*.cpp)
 UNIT       := $(wildcard tests/unit/test_*.c tests/stages/test_*.c)
 SUPPORT    := $(filter-out $(UNIT) tests/stages/poison.c,$(wildcard tests/unit/*.c tests/stages/*.c))
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH      := $(wildcard tests/bench/bench_*.c)
+ORACLES    := $(wildcard tests/oracles/test_*.c)
 # What starts threads is tested under ThreadSanitizer too.
 THREADED   := $(shell grep -l 'pthread_create' $(UNIT) $(SOURCES) 2>/dev/null)
 TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
@@ -158,14 +160,20 @@ test-sanitize: ## the unit tests and fuzz inputs alone, under ASan, UBSan and TS
 	$(AGAIN) test-build
 	@tests/run --build $(BUILD) asan tsan fuzz
 
-test-oracles: all ## compare with reference implementations, at full size
-	@tests/oracles/run
+test-oracles: ## compare with reference implementations, at full size
+	@tests/tools/install_packages 'make test-oracles' build test
+	$(AGAIN) all $(ORACLES:%.c=$(BUILD)/%)
+	@tests/run --build $(BUILD) oracle
 
-chaos: all ## kill workers, executors and coordinators at random, at full size
-	@tests/chaos/run
+chaos: ## kill workers, executors and coordinators at random, at full size
+	@tests/tools/install_packages 'make chaos' build test
+	$(AGAIN) all
+	@MILLRACE_BUILD=$(BUILD) tests/chaos/run
 
-bench: all ## measure; prints machine, commit, medians and ratios
-	@tests/bench/run
+bench: ## measure; prints machine, commit, medians and ratios
+	@tests/tools/install_packages 'make bench' build test
+	$(AGAIN) all $(BENCH:%.c=$(BUILD)/%)
+	@MILLRACE_BUILD=$(BUILD) tests/bench/run
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS with libFuzzer
 	@tests/tools/install_packages 'make fuzz' build fuzz
@@ -183,7 +191,8 @@ $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/
 lint: deps-lint ## format, clang-tidy, cppcheck, and both compilers without a warning
 	@tests/tools/lint $(BUILD)
 
-lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(FUZZ) $(SUPPORT))
+lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(FUZZ) $(SUPPORT) \
+            $(BENCH) $(ORACLES))
 
 man: all ## write the manual page of the stages to $(BUILD)/millrace-stages.7
 	./millrace stages --man >$(BUILD)/millrace-stages.7.partial
