@@ -1,7 +1,7 @@
 # Makefile - build, run and test millrace; `make help` says what there is
 #
 # Variables: CC, CXX, OPT, SANITIZE, BUILD (folder of what is built), PREFIX, DESTDIR,
-# JOBS (compilers side by side), FUZZ_SECONDS.
+# JOBS (compilers side by side), FUZZ_SECONDS, V=1 (show the commands).
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -16,6 +16,8 @@ PREFIX       ?= /usr/local
 DESTDIR      ?=
 JOBS         ?= $(shell nproc 2>/dev/null || echo 1)
 FUZZ_SECONDS ?= 600
+
+Q            = $(if $(V),,@)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 DEFINES  = -D_POSIX_C_SOURCE=200809L
@@ -68,11 +70,13 @@ $(1)/flags: FORCE # other flags than last time: everything is built anew
 
 $(1)/%.o: %.c $(1)/flags
 	@mkdir -p $$(@D)
-	$(2) $$(CFLAGS) $(4) -MMD -MP -c -o $$@ $$<
+	@echo "  $(2)  $$@"
+	$$(Q)$(2) $$(CFLAGS) $(4) -MMD -MP -c -o $$@ $$<
 
 $(1)/%.o: %.cpp $(1)/flags
 	@mkdir -p $$(@D)
-	$(3) $$(CXXFLAGS) $(4) $(if $(4),-fno-sanitize=vptr) -MMD -MP -c -o $$@ $$<
+	@echo "  $(3)  $$@"
+	$$(Q)$(3) $$(CXXFLAGS) $(4) $(if $(4),-fno-sanitize=vptr) -MMD -MP -c -o $$@ $$<
 
 $(1)/core/platform_linux.o: DEFINES += -D_GNU_SOURCE
 $(1)/$(MPI_SOURCES:.c=.o): CFLAGS += $$(MPI_CFLAGS)
@@ -80,35 +84,41 @@ $(1)/core/transport_mpi_load.o: DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib/mi
 
 $(1)/libmillrace.a: $$(SOURCES:%.c=$(1)/%.o) $$(CXXSOURCES:%.cpp=$(1)/%.o)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 
 $(1)/millrace: $(1)/main.o $(1)/libmillrace.a
-	$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
+	@echo "  link $$@"
+	$$(Q)$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
 
 # The module brings its own copy of the little that it needs from the library, hidden: it
 # can be built alone, against the MPI of a site.
 $(1)/millrace-mpi.so: $(1)/$(MPI_SOURCES:.c=.o) $(1)/libmillrace.a
-	$(2) $$(SANITIZE) $(4) -shared -Wl,--exclude-libs,ALL -o $$@ $$^ $$(MPI_LIBS)
+	@echo "  link $$@"
+	$$(Q)$(2) $$(SANITIZE) $(4) -shared -Wl,--exclude-libs,ALL -o $$@ $$^ $$(MPI_LIBS)
 
 # The executable with stages that crash, hang and eat memory, for the system tests.
 $(1)/tests/registry.o: stages/registry.c $(1)/flags
 	@mkdir -p $$(@D)
-	$(2) $$(CFLAGS) $(4) -DMILLRACE_TEST_STAGES -MMD -MP -c -o $$@ $$<
+	@echo "  $(2)  $$@"
+	$$(Q)$(2) $$(CFLAGS) $(4) -DMILLRACE_TEST_STAGES -MMD -MP -c -o $$@ $$<
 
 $(1)/millrace-test: $(1)/main.o $(1)/tests/registry.o $(1)/tests/stages/poison.o $(1)/libmillrace.a
-	$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
+	@echo "  link $$@"
+	$$(Q)$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
 
 $(1)/tests/libsupport.a: $$(SUPPORT:%.c=$(1)/%.o)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 
 $(1)/tests/%: $(1)/tests/%.o $(1)/tests/libsupport.a $(1)/libmillrace.a
-	$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(TEST_LDLIBS)
+	@echo "  link $$@"
+	$$(Q)$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(TEST_LDLIBS)
 
 # Without libFuzzer: a plain main that feeds the stored inputs.
 $(1)/tests/fuzz/replay_%: $(1)/tests/fuzz/fuzz_%.o $(1)/tests/fuzz/replay_main.o $(1)/libmillrace.a
-	$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
+	@echo "  link $$@"
+	$$(Q)$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
 
 -include $$(wildcard $(1)/*.d $(1)/core/*.d $(1)/stages/*.d $(1)/stages/kernels/*.d \
            $(1)/coordinator/*.d $(1)/worker/*.d $(1)/commands/*.d $(1)/tests/*.d $(1)/tests/*/*.d)
