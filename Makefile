@@ -124,9 +124,10 @@ $(1)/tests/fuzz/replay_%: $(1)/tests/fuzz/fuzz_%.o $(1)/tests/fuzz/replay_main.o
            $(1)/coordinator/*.d $(1)/worker/*.d $(1)/commands/*.d $(1)/tests/*.d $(1)/tests/*/*.d)
 endef
 
-ASAN_FLAGS = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-TSAN_FLAGS = -O1 -fno-omit-frame-pointer -fsanitize=thread
-FUZZ_FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+# Sanitizers change the code that warnings look at: warnings are the plain builds' matter.
+ASAN_FLAGS = -w -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+TSAN_FLAGS = -w -O1 -fno-omit-frame-pointer -fsanitize=thread
+FUZZ_FLAGS = -w -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 $(eval $(call variant,$(BUILD),$$(CC),$$(CXX),))
 $(eval $(call variant,$(BUILD)/asan,$$(CC),$$(CXX),$$(ASAN_FLAGS)))
