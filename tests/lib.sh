@@ -153,6 +153,14 @@ wait_for() { # SECONDS COMMAND...
     done
 }
 
+# Is there a process of that number, and not just its remains?
+is_running() { # PID
+    local state
+    state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$state" ] && [ "${state:0:1}" != Z ]
+}
+is_gone() { ! is_running "$1"; }
+
 # How many millrace processes run whose command line names the text (a job, a folder).
 processes_of() { # TEXT
     local file count=0
