@@ -80,7 +80,13 @@ $(1)/%.o: %.cpp $(1)/flags
 
 $(1)/core/platform_linux.o: DEFINES += -D_GNU_SOURCE
 $(1)/$(MPI_SOURCES:.c=.o): CFLAGS += $$(MPI_CFLAGS)
-$(1)/core/transport_mpi_load.o: DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib/millrace"'
+
+# The one place that knows where it is installed.
+$(1)/core/transport_loader.o: DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
+$(1)/core/transport_loader.o: $(1)/prefix
+$(1)/prefix: FORCE
+	@mkdir -p $$(@D)
+	@echo '$$(PREFIX)' | cmp -s - $$@ || echo '$$(PREFIX)' >$$@
 
 $(1)/libmillrace.a: $$(SOURCES:%.c=$(1)/%.o) $$(CXXSOURCES:%.cpp=$(1)/%.o)
 	@rm -f $$@

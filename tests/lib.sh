@@ -165,7 +165,7 @@ is_gone() { ! is_running "$1"; }
 processes_of() { # TEXT
     local file count=0
     for file in /proc/[0-9]*/cmdline; do
-        if tr '\0' ' ' <"$file" 2>/dev/null | grep -aF -- "$1" | grep -qa millrace; then
+        if tr '\0' ' ' 2>/dev/null <"$file" | grep -aF -- "$1" | grep -qa millrace; then
             count=$((count + 1))
         fi
     done
