@@ -38,6 +38,7 @@ SOURCES    := $(filter-out $(MPI_SOURCES),$(wildcard core/*.c stages/*.c stages/
 CXXSOURCES := $(wildcard core/*.cpp)
 UNIT       := $(wildcard tests/unit/test_*.c tests/stages/test_*.c)
 SUPPORT    := $(filter-out $(UNIT) tests/stages/poison.c,$(wildcard tests/unit/*.c tests/stages/*.c))
+SYSTEM     := $(wildcard tests/system/test_*.c)
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH      := $(wildcard tests/bench/bench_*.c)
 ORACLES    := $(wildcard tests/oracles/test_*.c)
@@ -168,7 +169,8 @@ test: ## install, build and run every test
 	$(AGAIN) test-build
 	@tests/run --build $(BUILD)
 
-test-build: all $(UNIT:%.c=$(BUILD)/%) $(if $(wildcard tests/stages/poison.c),$(BUILD)/millrace-test) \
+test-build: all $(UNIT:%.c=$(BUILD)/%) $(SYSTEM:%.c=$(BUILD)/%) \
+            $(if $(wildcard tests/stages/poison.c),$(BUILD)/millrace-test) \
             $(UNIT:%.c=$(BUILD)/asan/%) $(FUZZ:tests/fuzz/fuzz_%.c=$(BUILD)/asan/tests/fuzz/replay_%) \
             $(TSAN_UNIT:%.c=$(BUILD)/tsan/%)
 
@@ -208,7 +210,7 @@ $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/
 lint: deps-lint ## format, clang-tidy, cppcheck, and both compilers without a warning
 	@tests/tools/lint $(BUILD)
 
-lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(FUZZ) $(SUPPORT) \
+lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(SYSTEM) $(FUZZ) $(SUPPORT) \
             $(BENCH) $(ORACLES))
 
 man: all ## write the manual page of the stages to $(BUILD)/millrace-stages.7
