@@ -207,7 +207,7 @@ $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/
 	  { tail -n 40 $(BUILD)/fuzz/$*.log; exit 1; }
 	@echo "fuzz_$*: $$(grep -a number_of_executed_units $(BUILD)/fuzz/$*.log), no finding"
 
-lint: deps-lint ## format, clang-tidy, cppcheck, and both compilers without a warning
+lint: deps-lint ## clang-format, clang-tidy, cppcheck, shellcheck, both compilers
 	@tests/tools/lint $(BUILD)
 
 lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(SYSTEM) $(FUZZ) $(SUPPORT) \
