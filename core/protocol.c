@@ -86,6 +86,8 @@ static void write_lease(const struct lease *lease, struct bytes *out)
         bytes_put_varint(out, lease->suspects[i].strikes);
         put_text(out, lease->suspects[i].reason);
     }
+    bytes_put_varint(out, lease->isolate_begin);
+    bytes_put_varint(out, lease->isolate_end);
 }
 
 static void write_leases(const struct message_lease *leases, struct bytes *out)
@@ -399,6 +401,8 @@ static void read_lease(struct reader *in, uint32_t file_count, struct lease *lea
     lease->entry_shard = take_u32(in);
     read_done_ranges(in, lease);
     read_suspects(in, lease);
+    lease->isolate_begin = take_u32(in);
+    lease->isolate_end = take_u32(in);
     if (!is_range(lease->shard, lease->count) || lease->first_file > file_count ||
         lease->file_count > file_count - lease->first_file)
         in->cursor.is_bad = true;

@@ -90,6 +90,7 @@ struct lease {
     /* single shards: */
     const struct lease_suspect *suspects;
     uint32_t suspect_count;
+    uint32_t isolate_begin, isolate_end; /* ordinals to be run one at a time */
 };
 
 struct message_lease {

@@ -1,0 +1,101 @@
+/* bucket.c - which bucket of an exchange a record goes to, and its place there */
+#include "worker/bucket.h"
+
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "core/hash.h"
+
+enum { ORDER_SEED = 0x6F72646572 % 0x7FFFFFFF };
+
+static uint64_t hash_identity(uint64_t seed, uint64_t salt, const char *file_name,
+                              uint64_t offset, struct bytes *scratch)
+{
+    bytes_reset(scratch);
+    bytes_put_u64(scratch, seed);
+    bytes_put_u64(scratch, offset);
+    bytes_put(scratch, file_name, strlen(file_name));
+    return hash64(scratch->data, scratch->size, salt);
+}
+
+uint32_t bucket_of_row(const struct exchange_spec *exchange, const struct batch *batch,
+                       uint32_t row, const char *file_name, struct bytes *scratch)
+{
+    uint64_t hash;
+    if (exchange->kind == EXCHANGE_RANDOM) {
+        hash = hash_identity(exchange->seed, 0, file_name, batch->origins[row].offset,
+                             scratch);
+    } else {
+        bytes_reset(scratch);
+        column_put_canonical(batch_column(batch, exchange->column), row, scratch);
+        hash = hash64(scratch->data, scratch->size, 0);
+    }
+    return (uint32_t)(hash % exchange->buckets);
+}
+
+uint64_t bucket_order(const struct exchange_spec *exchange, const char *file_name,
+                      uint64_t offset, struct bytes *scratch)
+{
+    if (exchange->kind != EXCHANGE_RANDOM)
+        return 0;
+    return hash_identity(exchange->seed, ORDER_SEED, file_name, offset, scratch);
+}
+
+void name_table_init(struct name_table *table, struct arena *arena)
+{
+    *table = (struct name_table){.arena = arena};
+}
+
+/* Number of a name; UINT32_MAX: no memory. Neighbouring records share files, so that the
+ * latest names are looked at first. */
+static uint32_t number_of(struct name_table *table, const char *name)
+{
+    for (uint32_t i = table->count; i > 0; i--)
+        if (strcmp(table->names[i - 1], name) == 0)
+            return i - 1;
+    if (table->count == table->capacity) {
+        uint32_t capacity = table->capacity ? table->capacity * 2 : 16;
+        const char **grown = ARENA_NEW(table->arena, const char *, capacity);
+        if (!grown)
+            return UINT32_MAX;
+        if (table->count)
+            memcpy(grown, table->names, table->count * sizeof *grown);
+        table->names = grown;
+        table->capacity = capacity;
+    }
+    const char *copy = arena_copy_text(table->arena, name, strlen(name));
+    if (!copy)
+        return UINT32_MAX;
+    table->names[table->count] = copy;
+    return table->count++;
+}
+
+const struct batch *name_table_rename(struct name_table *table, const struct batch *batch,
+                                      const struct file_names *files, struct arena *arena)
+{
+    struct batch *renamed = ARENA_NEW(arena, struct batch, 1);
+    struct origin *origins = ARENA_RAW(arena, struct origin, batch->count);
+    if (!renamed || !origins)
+        return NULL;
+    uint32_t last_from = UINT32_MAX, last_to = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint32_t from = batch->origins[i].file;
+        if (from != last_from) {
+            last_to = number_of(table, files->names[from]);
+            last_from = from;
+        }
+        if (last_to == UINT32_MAX)
+            return NULL;
+        origins[i] = batch->origins[i];
+        origins[i].file = last_to;
+    }
+    *renamed = *batch;
+    renamed->origins = origins;
+    return renamed;
+}
+
+struct file_names name_table_files(const struct name_table *table)
+{
+    return (struct file_names){.names = table->names, .count = table->count};
+}

@@ -1,0 +1,463 @@
+/* loop.c - the worker process: talk to the coordinator, supervise executors */
+#include "worker/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/platform.h"
+#include "core/scratch.h"
+#include "stages/registry.h"
+#include "worker/worker_state.h"
+
+enum {
+    HEARTBEAT_MS = 500,
+    TICK_MS = 100,
+    LOST_FACTOR = 5, /* silences of the coordinator until we give it up */
+    DRAIN_MS = 1000,
+    PATH_SIZE = 4096,
+    ARENA_BLOCK = 64 << 10
+};
+
+static volatile sig_atomic_t stop_requested; /* set by the handler alone */
+
+static void request_stop(int signal)
+{
+    (void)signal;
+    stop_requested = 1;
+}
+
+enum error_code worker_send(struct worker *worker, const struct message *message,
+                            struct error *error)
+{
+    bytes_reset(&worker->message);
+    message_write(message, &worker->message);
+    if (worker->message.is_bad)
+        return error_set(error, ERROR_MEMORY, "no memory for a message");
+    return link_send(worker->link, worker->message.data, worker->message.size, error);
+}
+
+enum error_code worker_fail_shard(struct worker *worker, shard_id shard, uint32_t epoch,
+                                  enum fail_class class, uint32_t ordinal, uint32_t stage,
+                                  const char *reason, const char *text,
+                                  struct error *error)
+{
+    struct message message = {.type = MESSAGE_FAIL};
+    message.as.fail = (struct message_fail){.phase = worker->phase,
+                                            .shard = shard,
+                                            .epoch = epoch,
+                                            .class = class,
+                                            .ordinal = ordinal,
+                                            .stage = stage,
+                                            .reason = reason,
+                                            .text = text};
+    return worker_send(worker, &message, error);
+}
+
+static enum error_code send_hello(struct worker *worker, struct error *error)
+{
+    struct message message = {.type = MESSAGE_HELLO};
+    message.as.hello = (struct message_hello){.version = PROTOCOL_VERSION,
+                                              .incarnation = worker->incarnation,
+                                              .host = worker->host,
+                                              .pid = (uint32_t)getpid(),
+                                              .executors = worker->member_count,
+                                              .memory = platform_memory(),
+                                              .numeric_class = platform_cpu_level()};
+    return worker_send(worker, &message, error);
+}
+
+static enum error_code send_heartbeat(struct worker *worker, int64_t now_ms,
+                                      struct error *error)
+{
+    struct message message = {.type = MESSAGE_HEARTBEAT};
+    struct message_heartbeat *beat = &message.as.heartbeat;
+    *beat = (struct message_heartbeat){
+        .credit = tasks_credit(worker),
+        .stream_credit = worker->phase_state == PHASE_NONE || worker->is_draining
+                             ? 0
+                             : worker->member_count,
+        .held = worker->pending_shards,
+        .streams_held = streams_held(worker),
+        .records = worker->records,
+        .bytes = worker->bytes,
+        .executors = members_alive(worker)};
+    for (uint32_t i = 0; i < worker->member_count; i++) {
+        const struct member *member = &worker->members[i];
+        beat->held += member->queued + member->entry_count;
+        if (!member->flight || member->state == MEMBER_DEAD)
+            continue;
+        beat->records += atomic_load(&member->flight->records);
+        beat->bytes += atomic_load(&member->flight->bytes);
+    }
+    worker->heartbeat_ms = now_ms;
+    worker->told_credit = beat->credit;
+    worker->told_streams = beat->stream_credit;
+    return worker_send(worker, &message, error);
+}
+
+/* Is this the job folder the coordinator means, and not a namesake? */
+static enum error_code check_nonce(const struct message_welcome *welcome,
+                                   struct error *error)
+{
+    char path[PATH_SIZE], text[128] = "";
+    (void)snprintf(path, sizeof path, "%s/nonce", welcome->job_folder);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_set_errno(error, ERROR_CONFIG, errno,
+                               "this machine does not see the job directory \"%s\"",
+                               welcome->job_folder);
+    (void)fgets(text, sizeof text, file);
+    (void)fclose(file);
+    text[strcspn(text, "\n")] = 0;
+    if (strcmp(text, welcome->nonce) != 0)
+        return error_set(error, ERROR_CONFIG,
+                         "\"%s\" on this machine is another job directory than the "
+                         "coordinator's",
+                         welcome->job_folder);
+    return OK;
+}
+
+static enum error_code welcomed(struct worker *worker, const struct message_welcome *from,
+                                struct error *error)
+{
+    if (worker->pipeline)
+        return OK;
+    struct message_welcome *welcome = &worker->welcome;
+    struct arena *arena = worker->arena;
+    *welcome = *from;
+    welcome->job_folder =
+        arena_copy_text(arena, from->job_folder, strlen(from->job_folder));
+    welcome->nonce = arena_copy_text(arena, from->nonce, strlen(from->nonce));
+    welcome->pipeline_yaml =
+        arena_copy_text(arena, from->pipeline_yaml, from->pipeline_size);
+    if (!welcome->job_folder || !welcome->nonce || !welcome->pipeline_yaml)
+        return error_set(error, ERROR_MEMORY, "no memory for the job");
+    enum error_code code = check_nonce(welcome, error);
+    if (code != OK)
+        return code;
+    struct diagnostics diagnostics = {.arena = arena};
+    worker->pipeline =
+        pipeline_parse(welcome->pipeline_yaml, welcome->pipeline_size, "pipeline.yaml",
+                       welcome->job_folder, NULL, stage_types, arena, &diagnostics);
+    if (!worker->pipeline)
+        return error_set(error, ERROR_CONFIG, "this machine cannot read the pipeline: %s",
+                         diagnostics.count ? diagnostics.items[0].text
+                                           : "no reason given");
+    streams_size(worker);
+    return members_setup(worker, error);
+}
+
+static enum error_code begin_phase(struct worker *worker, uint32_t phase,
+                                   struct error *error)
+{
+    if (!worker->pipeline || phase >= worker->pipeline->phase_count)
+        return error_set(error, ERROR_FATAL, "there is no phase %u", phase);
+    worker->phase = phase;
+    worker->phase_state = PHASE_PREPARING;
+    worker->shard_us = 0;
+    worker->hunt_count = 0;
+    worker->is_flushing = false;
+    return members_begin_phase(worker, error);
+}
+
+static enum error_code dispatch(struct worker *worker, const unsigned char *data,
+                                size_t size, struct error *error)
+{
+    struct message message;
+    arena_reset(worker->message_arena);
+    enum error_code code =
+        message_read(data, size, worker->message_arena, &message, error);
+    if (code != OK)
+        return code;
+    switch (message.type) {
+    case MESSAGE_WELCOME:
+        return welcomed(worker, &message.as.welcome, error);
+    case MESSAGE_REFUSE:
+        return error_set(error, ERROR_CONFIG, "the coordinator refuses this worker: %s",
+                         message.as.refuse.reason);
+    case MESSAGE_PHASE:
+        return begin_phase(worker, message.as.phase.phase, error);
+    case MESSAGE_LEASE:
+        if (message.as.lease.phase != worker->phase || worker->is_draining)
+            return OK;
+        return tasks_accept(worker, &message.as.lease, error);
+    case MESSAGE_REVOKE:
+        tasks_revoke(worker, &message.as.ranges);
+        return OK;
+    case MESSAGE_FLUSH:
+        worker->is_flushing = true;
+        return OK;
+    case MESSAGE_DRAIN:
+        worker->is_draining = true;
+        return OK;
+    case MESSAGE_BYE:
+        worker->is_leaving = true;
+        return OK;
+    default:
+        return OK; /* heartbeats, and what a newer coordinator may say */
+    }
+}
+
+/* Put what the link wants sent onto the transport. */
+static enum error_code pump_output(struct worker *worker, int64_t now_ms,
+                                   struct error *error)
+{
+    size_t size;
+    const unsigned char *frame;
+    while ((frame = link_output(worker->link, now_ms, &size)) != NULL) {
+        enum error_code code =
+            worker->transport.type->send(&worker->transport, 0, frame, size, error);
+        if (code == ERROR_TRANSIENT) {
+            link_refused(worker->link);
+            return OK;
+        }
+        if (code != OK)
+            return code;
+    }
+    return OK;
+}
+
+static enum error_code take_frame(struct worker *worker, const struct frame *frame,
+                                  int64_t now_ms, struct error *error)
+{
+    enum link_event event = link_accept(worker->link, frame->data, frame->size, now_ms);
+    if (event == LINK_STRANGER)
+        return error_set(error, ERROR_CLOSED, "the coordinator was started again");
+    if (event == LINK_GARBAGE)
+        return OK;
+    worker->heard_ms = now_ms;
+    size_t size;
+    const unsigned char *data;
+    while ((data = link_next(worker->link, &size)) != NULL) {
+        enum error_code code = dispatch(worker, data, size, error);
+        if (code != OK)
+            return code;
+    }
+    return OK;
+}
+
+/* Wait for the coordinator and the executors, and take what they say. */
+static enum error_code listen(struct worker *worker, int timeout_ms, struct error *error)
+{
+    arena_reset(worker->message_arena);
+    struct transport_wait *waits =
+        ARENA_NEW(worker->message_arena, struct transport_wait, worker->member_count);
+    if (!waits)
+        return error_set(error, ERROR_MEMORY, "no memory to wait");
+    size_t count = 0;
+    for (uint32_t i = 0; i < worker->member_count; i++) {
+        const struct member *member = &worker->members[i];
+        if (member->state != MEMBER_DEAD)
+            waits[count++] = (struct transport_wait){
+                .fd = member->channel.fd,
+                .wants_write = channel_has_output(&member->channel)};
+    }
+    struct frame frame = {0};
+    enum error_code code = worker->transport.type->receive(&worker->transport, timeout_ms,
+                                                           waits, count, &frame, error);
+    for (int i = 0; code == OK && frame.data && i < 256; i++) {
+        code = take_frame(worker, &frame, clock_now_ms(), error);
+        frame.data = NULL;
+        if (code == OK)
+            code = worker->transport.type->receive(&worker->transport, 0, NULL, 0, &frame,
+                                                   error);
+    }
+    for (uint32_t i = 0; code == OK && i < worker->member_count; i++)
+        if (worker->members[i].state != MEMBER_DEAD)
+            code = members_serve(worker, &worker->members[i], error);
+    return code;
+}
+
+static enum error_code return_pending(struct worker *worker, struct error *error)
+{
+    enum error_code code = streams_return(worker, error);
+    struct task task;
+    while (code == OK && task_list_pop(&worker->pending, &task)) {
+        struct shard_range range = {.shard = task.shard,
+                                    .count = task.count,
+                                    .epoch = task.held->message.leases[0].epoch};
+        struct message message = {.type = MESSAGE_RETURN};
+        message.as.ranges =
+            (struct message_ranges){.phase = worker->phase, .ranges = &range, .count = 1};
+        code = worker_send(worker, &message, error);
+        held_lease_release(task.held);
+    }
+    worker->pending_shards = 0;
+    return code;
+}
+
+/* What there is to do between two messages. */
+static enum error_code advance(struct worker *worker, int64_t now_ms, struct error *error)
+{
+    enum error_code code = members_watch(worker, now_ms, error);
+    if (code == OK)
+        code = tasks_assign(worker, error);
+    if (code == OK &&
+        ((worker->is_flushing && worker->pending.count == 0) || worker->is_draining))
+        code = members_seal(worker, error);
+    if (code == OK && worker->is_draining && members_are_quiet(worker) &&
+        !worker->has_returned) {
+        worker->has_returned = true;
+        code = return_pending(worker, error);
+    }
+    if (code != OK || !worker->pipeline)
+        return code;
+    uint32_t credit = tasks_credit(worker);
+    bool is_changed =
+        credit != worker->told_credit ||
+        worker->told_streams != (worker->phase_state == PHASE_NONE || worker->is_draining
+                                     ? 0
+                                     : worker->member_count);
+    if (is_changed || now_ms - worker->heartbeat_ms >= HEARTBEAT_MS)
+        code = send_heartbeat(worker, now_ms, error);
+    return code;
+}
+
+static enum error_code check_coordinator(const struct worker *worker, int64_t now_ms,
+                                         struct error *error)
+{
+    if (stop_requested && !worker->pipeline)
+        return error_set(error, ERROR_CLOSED, "stopped by a signal");
+    int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
+    if (worker->pipeline && now_ms - worker->heard_ms > limit_ms)
+        return error_set(error, ERROR_CLOSED, "the coordinator is silent");
+    return OK;
+}
+
+static enum error_code converse(struct worker *worker, struct error *error)
+{
+    enum error_code code = send_hello(worker, error);
+    worker->heard_ms = clock_now_ms();
+    while (code == OK && !worker->is_leaving) {
+        int64_t now_ms = clock_now_ms();
+        code = pump_output(worker, now_ms, error);
+        int64_t due_ms = link_due_ms(worker->link) - now_ms;
+        int timeout_ms = due_ms < 0 ? 0 : due_ms < TICK_MS ? (int)due_ms : TICK_MS;
+        if (code == OK)
+            code = listen(worker, timeout_ms, error);
+        if (code == OK)
+            code = advance(worker, clock_now_ms(), error);
+        if (code == OK && stop_requested && worker->pipeline)
+            worker->is_draining = true;
+        if (code == OK && stop_requested && worker->has_returned &&
+            link_unacknowledged(worker->link) == 0)
+            worker->is_leaving = true;
+        if (code == OK)
+            code = check_coordinator(worker, clock_now_ms(), error);
+    }
+    return code;
+}
+
+static void install_signals(const struct worker_settings *settings)
+{
+    struct sigaction action = {.sa_handler = request_stop};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGUSR1, &action, NULL);
+    if (settings->is_own)
+        action.sa_handler = SIG_IGN; /* the terminal tells the coordinator, too */
+    (void)sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
+}
+
+static uint64_t make_incarnation(void)
+{
+    uint64_t seed[3] = {(uint64_t)clock_now_us(), (uint64_t)getpid(),
+                        (uint64_t)clock_wall_ms()};
+    char host[256];
+    platform_host_name(host, sizeof host);
+    uint64_t value = hash64(seed, sizeof seed, hash64(host, strlen(host), 0));
+    return value ? value : 1;
+}
+
+static enum error_code prepare_worker(struct worker *worker, struct error *error)
+{
+    static const struct link_settings link = {
+        .resend_ms = 200, .window = 256, .reorder = 256};
+    worker->incarnation = make_incarnation();
+    worker->arena = arena_create(ARENA_BLOCK, 0);
+    worker->message_arena = arena_create(ARENA_BLOCK, 0);
+    worker->member_count = worker->settings->executors;
+    worker->members = calloc(worker->member_count, sizeof *worker->members);
+    worker->link = link_create(worker->incarnation, &link);
+    if (!worker->arena || !worker->message_arena || !worker->members || !worker->link)
+        return error_set(error, ERROR_MEMORY, "no memory for a worker");
+    platform_host_name(worker->host, sizeof worker->host);
+    enum error_code code = scratch_make(worker->scratch, sizeof worker->scratch, error);
+    if (code == OK)
+        code = streams_prepare(worker, error);
+    if (code == OK)
+        code = members_start(worker, error);
+    return code;
+}
+
+static void release_worker(struct worker *worker)
+{
+    members_stop(worker);
+    tasks_clear(worker);
+    streams_clear(worker);
+    free(worker->members);
+    link_destroy(worker->link);
+    arena_destroy(worker->arena);
+    arena_destroy(worker->message_arena);
+    bytes_clear(&worker->message);
+    bytes_clear(&worker->control);
+    scratch_remove(worker->scratch);
+}
+
+/* One conversation with one coordinator, from HELLO to the end. */
+static enum error_code serve_once(const struct worker_settings *settings,
+                                  struct transport *transport, struct error *error)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return error_set(error, ERROR_MEMORY, "no memory for a worker");
+    worker->settings = settings;
+    worker->transport = *transport;
+    enum error_code code = prepare_worker(worker, error);
+    if (code == OK)
+        code = converse(worker, error);
+    worker->verdict = code;
+    worker->is_leaving = true;
+    if (code == OK) { /* say that we are gone */
+        struct message bye = {.type = MESSAGE_BYE};
+        if (worker_send(worker, &bye, NULL) == OK)
+            (void)pump_output(worker, clock_now_ms(), NULL);
+    }
+    release_worker(worker);
+    free(worker);
+    return code;
+}
+
+enum error_code worker_run(const struct worker_settings *settings, struct error *error)
+{
+    if (settings->is_own)
+        platform_die_with_parent(SIGTERM, settings->parent);
+    install_signals(settings);
+    struct transport transport = {.type = settings->transport};
+    transport.state = calloc(1, transport.type->state_size);
+    if (!transport.state)
+        return error_set(error, ERROR_MEMORY, "no memory for a transport");
+    enum error_code code =
+        transport.type->open(&transport, TRANSPORT_WORKER, &settings->options, error);
+    while (code == OK) {
+        code = serve_once(settings, &transport, error);
+        bool is_lost = code == ERROR_CLOSED && !settings->is_own &&
+                       settings->waits_for_ever && !stop_requested;
+        if (!is_lost)
+            break;
+        log_at(LEVEL_WARNING, "%s: joining anew", error ? error->text : "lost");
+        code = OK;
+    }
+    transport.type->close(&transport, DRAIN_MS);
+    free(transport.state);
+    return code == ERROR_CLOSED && stop_requested ? OK : code;
+}

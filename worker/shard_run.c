@@ -1,0 +1,103 @@
+/* shard_run.c - one shard from its source through the stages into the volume */
+#include "worker/shard_run.h"
+
+#include "core/arena.h"
+#include "core/clock.h"
+
+static enum error_code put_bad(const struct shard_run *run,
+                               const struct source_result *read, struct tally *tally,
+                               struct error *error)
+{
+    for (size_t i = 0; i < read->bad_count; i++) {
+        const struct bad_record *bad = &read->bad[i];
+        const char *key = NULL;
+        if (bad->key) {
+            key = arena_copy_text(run->arena, bad->key, bad->key_size);
+            if (!key)
+                return error_set(error, ERROR_MEMORY, "no memory for a bad record");
+        }
+        struct reject reject = {.file = read->files.names[bad->origin.file],
+                                .offset = bad->origin.offset,
+                                .size = bad->origin.size,
+                                .key = key,
+                                .stage = "input",
+                                .reason = bad->reason,
+                                .detail = bad->detail,
+                                .excerpt = bad->excerpt,
+                                .excerpt_size = bad->excerpt_size};
+        enum error_code code = output_reject(run->output, &reject, error);
+        if (code != OK)
+            return code;
+        tally->records++;
+        tally->bytes += bad->origin.size;
+    }
+    return OK;
+}
+
+static enum error_code put_outcome(const struct shard_run *run,
+                                   const struct chain_outcome *outcome,
+                                   const struct file_names *files, struct error *error)
+{
+    enum error_code code = OK;
+    for (size_t i = 0; code == OK && i < outcome->batch_count; i++)
+        code = output_batch(run->output, outcome->batches[i], files, error);
+    for (size_t i = 0; code == OK && i < outcome->reject_count; i++) {
+        struct reject reject = outcome->rejects[i].reject;
+        reject.file = files->names[outcome->rejects[i].file];
+        code = output_reject(run->output, &reject, error);
+    }
+    for (size_t i = 0; code == OK && i < outcome->reason_count; i++) {
+        const struct reason *reason = &outcome->reasons[i];
+        if (!reason->is_quarantine) /* the others were counted with their rejects */
+            output_drop(run->output, reason->stage, reason->reason, reason->tally);
+    }
+    return code;
+}
+
+static enum error_code run_batch(const struct shard_run *run,
+                                 const struct source_result *read, struct error *error)
+{
+    struct tally tally = {0};
+    enum error_code code = put_bad(run, read, &tally, error);
+    if (code != OK)
+        return code;
+    for (uint32_t i = 0; i < read->batch->count; i++)
+        tally.bytes += read->batch->origins[i].size;
+    tally.records += read->batch->count;
+    output_read(run->output, tally, read->separator_bytes);
+    if (read->batch->count) {
+        struct chain_outcome outcome;
+        code = chain_run(run->chain, read->batch, run->arena, &outcome, error);
+        if (code == OK)
+            code = put_outcome(run, &outcome, &read->files, error);
+    }
+    atomic_fetch_add_explicit(&run->flight->records, tally.records, memory_order_relaxed);
+    atomic_fetch_add_explicit(&run->flight->bytes, tally.bytes + read->separator_bytes,
+                              memory_order_relaxed);
+    return code;
+}
+
+enum error_code shard_run(const struct shard_run *run, shard_id shard,
+                          uint32_t generation, const struct chain_isolation *isolation,
+                          const struct shard_entry **entry, struct error *error)
+{
+    int64_t began_us = clock_process_us();
+    atomic_store(&run->flight->shard, shard);
+    output_begin(run->output, shard, generation);
+    chain_isolate(run->chain, isolation);
+    enum error_code code = OK;
+    for (;;) {
+        struct source_result read;
+        arena_reset(run->arena);
+        code = source_next(run->source, run->arena, &read, error);
+        if (code != OK || !read.batch)
+            break;
+        code = run_batch(run, &read, error);
+        if (code != OK)
+            break;
+    }
+    if (code == OK)
+        code = output_finish(run->output, (uint64_t)(clock_process_us() - began_us),
+                             entry, error);
+    return code;
+}
