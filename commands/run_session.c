@@ -1,0 +1,235 @@
+/* run_session.c - one session of a job: locked, opened, run, concluded */
+#include "commands/run_session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/job_lock.h"
+#include "coordinator/status_file.h"
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "core/clock.h"
+#include "core/link.h"
+#include "core/log.h"
+#include "core/protocol.h"
+#include "core/scratch.h"
+
+enum {
+    PATH_SIZE = 4096,
+    EXIT_WRONG = 2,
+    EXIT_QUARANTINED = 3,
+    EXIT_STOPPED = 75,
+    FRAME_MAX = 64 << 20,
+    DRAIN_MS = 1000,
+    DISMISS_MS = 5000
+};
+
+/* Everything that a session opens, to be released in reverse. */
+struct session {
+    char scratch[PATH_SIZE];
+    struct job_lock *lock;
+    struct books *books;
+    struct transport transport;
+    bool is_transport_open;
+};
+
+static int complain(const struct error *error)
+{
+    (void)fprintf(stderr, "millrace: %s\n", error->text);
+    return 1;
+}
+
+static enum error_code open_transport(const struct run_request *request,
+                                      struct session *session, struct error *error)
+{
+    char private_endpoint[PATH_SIZE + 16];
+    struct transport_options options = {.keys = request->keys,
+                                        .max_frame_size = FRAME_MAX};
+    (void)snprintf(private_endpoint, sizeof private_endpoint, "ipc://%s/socket",
+                   session->scratch);
+    options.endpoint = request->bind ? request->bind : private_endpoint;
+    session->transport.type = request->world ? request->world->transport : &transport_zmq;
+    session->transport.state = calloc(1, session->transport.type->state_size);
+    if (!session->transport.state)
+        return error_set(error, ERROR_MEMORY, "no memory for a transport");
+    session->is_transport_open = true; /* close() copes with a failed open() */
+    return session->transport.type->open(&session->transport, TRANSPORT_COORDINATOR,
+                                         &options, error);
+}
+
+static enum error_code open_session(const struct run_request *request,
+                                    struct arena *arena, struct session *session,
+                                    const char **nonce, struct error *error)
+{
+    enum error_code code = scratch_make(session->scratch, sizeof session->scratch, error);
+    /* The endpoint first: nothing is written when it is wrong. */
+    if (code == OK)
+        code = open_transport(request, session, error);
+    if (code == OK)
+        code = job_make(request->folder, request->plan, arena, nonce, error);
+    if (code == OK) {
+        code = lock_acquire(request->folder, LOCK_BEAT_MS, &session->lock, error);
+        if (code == ERROR_CONFIG)
+            code =
+                ERROR_TRANSIENT; /* nothing is wrong with the command: wait, or stop it */
+    }
+    if (code == OK)
+        code = books_open(request->folder, session->scratch, request->plan,
+                          &session->books, error);
+    uint32_t retried = 0;
+    if (code == OK && request->is_retry)
+        code = books_retry(session->books, &retried, error);
+    if (code == OK && request->is_retry && !request->is_quiet)
+        log_write(LEVEL_INFO, "%u shards have quarantined records: tried again", retried);
+    if (code == OK && !request->world) {
+        const char *endpoint = session->transport.type->endpoint(&session->transport);
+        code = job_write_file(request->folder, "endpoint", endpoint, strlen(endpoint),
+                              error);
+    }
+    return code;
+}
+
+static void close_session(struct session *session)
+{
+    if (session->is_transport_open) {
+        session->transport.type->close(&session->transport, DRAIN_MS);
+        free(session->transport.state);
+    }
+    books_close(session->books);
+    lock_release(session->lock);
+    scratch_remove(session->scratch);
+}
+
+static void print_reasons(const struct status *status)
+{
+    for (size_t i = 0; i < status->reason_count; i++) {
+        const struct reason *reason = &status->reasons[i];
+        (void)fprintf(stderr, "  %s %" PRIu64 " in %s: %s\n",
+                      reason->is_quarantine ? "quarantined" : "dropped",
+                      reason->tally.records, reason->stage, reason->reason);
+    }
+}
+
+/* What the job came to, from JOB/status.json. */
+static int print_summary(const struct run_request *request, struct arena *arena,
+                         bool is_quiet)
+{
+    struct status status;
+    struct error error = {0};
+    if (status_load(request->folder, arena, &status, &error) != OK)
+        return complain(&error);
+    const struct account *account = &status.part.account;
+    if (!is_quiet) {
+        double seconds = status.part.seconds > 0 ? status.part.seconds : 0.001;
+        (void)fprintf(stderr,
+                      "%s %s in %.1f s: %" PRIu64 " records (%.1f MB) read\n"
+                      "  %" PRIu64 " emitted, %" PRIu64 " dropped, %" PRIu64
+                      " quarantined; %" PRIu64 " shards, %.1f MB stored\n",
+                      status.name, status_state_name(status.part.state), seconds,
+                      account->read.records, (double)account->read.bytes / 1e6,
+                      account->emitted.records, account->dropped.records,
+                      account->quarantined.records, status.part.shards_done,
+                      (double)status.part.stored_bytes / 1e6);
+        print_reasons(&status);
+        (void)fprintf(stderr, "  job directory: %s\n", request->folder);
+    }
+    return request->is_strict && account->quarantined.records ? EXIT_QUARANTINED : 0;
+}
+
+int run_summarize(const struct run_request *request, struct arena *arena)
+{
+    return print_summary(request, arena, request->is_quiet);
+}
+
+int run_session(const struct run_request *request, struct arena *arena)
+{
+    struct session session = {0};
+    struct error error = {0};
+    const char *nonce = NULL;
+    log_open("coordinator", request->is_quiet ? LEVEL_WARNING : LEVEL_INFO);
+    enum error_code code = open_session(request, arena, &session, &nonce, &error);
+    int status = 0;
+    if (code != OK) {
+        (void)complain(&error);
+        status = code == ERROR_CONFIG ? EXIT_WRONG : 1;
+        close_session(&session);
+        if (request->world)
+            run_dismiss_ranks(request->world);
+        return status;
+    }
+    struct coordinator_settings settings = {
+        .folder = request->folder,
+        .nonce = nonce,
+        .plan = request->plan,
+        .books = session.books,
+        .lock = session.lock,
+        .transport = &session.transport,
+        .endpoint = session.transport.type->endpoint(&session.transport),
+        .keys = request->keys,
+        .own_workers = request->world ? 0 : request->workers,
+        .executors = request->executors,
+        .is_quiet = request->is_quiet};
+    enum run_verdict verdict = coordinator_run(&settings, &error);
+    close_session(&session);
+    if (verdict == RUN_FAILED) {
+        (void)complain(&error);
+        return error.code == ERROR_CONFIG ? EXIT_WRONG : 1;
+    }
+    status = print_summary(request, arena, request->is_quiet);
+    if (verdict == RUN_STOPPED && !request->is_quiet)
+        (void)fprintf(stderr, "stopped early: the same command goes on\n");
+    return verdict == RUN_STOPPED ? EXIT_STOPPED : status;
+}
+
+/* Answer every HELLO with a goodbye until all other ranks have heard it. */
+void run_dismiss_ranks(const struct run_world *world)
+{
+    static const struct link_settings link = {
+        .resend_ms = 200, .window = 64, .reorder = 64};
+    struct transport transport = {.type = world->transport};
+    struct transport_options options = {.endpoint = "", .max_frame_size = FRAME_MAX};
+    size_t others = (size_t)world->world.size - 1, known = 0;
+    struct link **links = calloc(others + 1, sizeof *links);
+    struct bytes text = {0};
+    struct message bye = {.type = MESSAGE_BYE};
+    message_write(&bye, &text);
+    transport.state = calloc(1, transport.type->state_size);
+    int64_t until = clock_now_ms() + DISMISS_MS;
+    bool is_open =
+        links && transport.state && !text.is_bad &&
+        transport.type->open(&transport, TRANSPORT_COORDINATOR, &options, NULL) == OK;
+    while (is_open && clock_now_ms() < until) {
+        struct frame frame = {0};
+        (void)transport.type->receive(&transport, 10, NULL, 0, &frame, NULL);
+        if (frame.data && frame.from <= others) {
+            if (!links[frame.from]) {
+                links[frame.from] = link_create(1, &link);
+                known += links[frame.from] != NULL;
+                if (links[frame.from])
+                    (void)link_send(links[frame.from], text.data, text.size, NULL);
+            }
+            if (links[frame.from])
+                (void)link_accept(links[frame.from], frame.data, frame.size,
+                                  clock_now_ms());
+        }
+        size_t waiting = others - known;
+        for (peer_id i = 1; i <= others; i++) {
+            size_t size;
+            const unsigned char *out;
+            while (links[i] && (out = link_output(links[i], clock_now_ms(), &size)))
+                (void)transport.type->send(&transport, i, out, size, NULL);
+            waiting += links[i] && link_unacknowledged(links[i]);
+        }
+        if (waiting == 0)
+            break;
+    }
+    for (size_t i = 0; links && i <= others; i++)
+        link_destroy(links[i]);
+    free(links);
+    bytes_clear(&text);
+    if (transport.state)
+        transport.type->close(&transport, DRAIN_MS);
+    free(transport.state);
+}

@@ -1,0 +1,211 @@
+/* report.c - progress for people, status.json for programs */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coordinator/coordinator_state.h"
+#include "coordinator/status_file.h"
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/platform.h"
+
+enum { LINE_MS = 200, LOG_MS = 10000, LINE_SIZE = 256 };
+
+/* Records and source bytes that have gone through the executors in this session. */
+static void sum_peers(const struct coordinator *coordinator, uint64_t *records,
+                      uint64_t *bytes, uint32_t *workers, uint32_t *executors)
+{
+    *records = *bytes = 0;
+    *workers = *executors = 0;
+    for (size_t i = 0; i < coordinator->peer_count; i++) {
+        const struct peer *peer = &coordinator->peers[i];
+        *records += peer->records;
+        *bytes += peer->bytes;
+        if (peer->is_joined) {
+            ++*workers;
+            *executors += peer->executors;
+        }
+    }
+}
+
+static void format_left(char *text, size_t size, double seconds)
+{
+    if (seconds < 0 || seconds > 359999)
+        (void)snprintf(text, size, "--:--");
+    else if (seconds >= 3600)
+        (void)snprintf(text, size, "%d:%02d h", (int)(seconds / 3600),
+                       (int)(seconds / 60) % 60);
+    else
+        (void)snprintf(text, size, "%d:%02d", (int)(seconds / 60), (int)seconds % 60);
+}
+
+static void format_line(const struct coordinator *coordinator, int64_t now_ms, char *line,
+                        size_t size)
+{
+    uint64_t records, bytes;
+    uint32_t workers, executors;
+    struct schedule_counts counts;
+    schedule_count(coordinator->schedule, &counts);
+    sum_peers(coordinator, &records, &bytes, &workers, &executors);
+    const struct account *account =
+        &books_totals(coordinator->settings->books, coordinator->phase)->account;
+    double seconds = (double)(now_ms - coordinator->phase_ms) / 1000;
+    double share =
+        counts.total ? (double)counts.done / (double)counts.total : 1; /* of shards */
+    double fresh = (double)counts.done - (double)coordinator->shards_done;
+    char left[32], percent[16] = "  ?%";
+    double remaining =
+        fresh > 0 ? seconds * (double)(counts.total - counts.done) / fresh : -1;
+    format_left(left, sizeof left, counts.is_total_exact ? remaining : -1);
+    if (counts.is_total_exact)
+        (void)snprintf(percent, sizeof percent, "%3.0f%%", 100 * share);
+    if (seconds <= 0)
+        seconds = 0.001;
+    (void)snprintf(line, size,
+                   "%s %s  %.0f rec/s  %.1f MB/s  left %s  %u w/%u x  drop %" PRIu64
+                   "  bad %" PRIu64,
+                   coordinator->pipeline->phases[coordinator->phase].name, percent,
+                   (double)records / seconds, (double)bytes / 1e6 / seconds, left,
+                   workers, executors, account->dropped.records,
+                   account->quarantined.records);
+}
+
+void report_progress(struct coordinator *coordinator, int64_t now_ms)
+{
+    if (coordinator->settings->is_quiet || !coordinator->schedule)
+        return;
+    bool is_terminal = isatty(STDERR_FILENO);
+    if (now_ms - coordinator->progress_ms < (is_terminal ? LINE_MS : LOG_MS))
+        return;
+    coordinator->progress_ms = now_ms;
+    char line[LINE_SIZE];
+    format_line(coordinator, now_ms, line, sizeof line);
+    if (!is_terminal) {
+        log_write(LEVEL_INFO, "%s", line);
+        return;
+    }
+    line[79] = 0; /* one line, whatever it holds */
+    (void)fprintf(stderr, "\r%-*s", (int)coordinator->progress_width, line);
+    (void)fflush(stderr);
+    coordinator->progress_width = strlen(line);
+}
+
+void report_clear(struct coordinator *coordinator)
+{
+    if (coordinator->progress_width)
+        (void)fprintf(stderr, "\r%*s\r", (int)coordinator->progress_width, "");
+    coordinator->progress_width = 0;
+}
+
+/* The job as a whole: what its files gave and what its last phases kept. */
+static struct account job_account(const struct coordinator *coordinator)
+{
+    const struct pipeline *pipeline = coordinator->pipeline;
+    struct account sum = {0};
+    for (uint32_t p = 0; p < pipeline->phase_count; p++) {
+        const struct account *account =
+            &books_totals(coordinator->settings->books, p)->account;
+        bool is_read = false;
+        for (size_t q = 0; q < pipeline->phase_count; q++)
+            is_read = is_read || (pipeline->phases[q].input.format == FORMAT_PHASE &&
+                                  pipeline->phases[q].input.phase_index == p);
+        if (pipeline->phases[p].input.format != FORMAT_PHASE) {
+            sum.read.records += account->read.records;
+            sum.read.bytes += account->read.bytes;
+            sum.separator_bytes += account->separator_bytes;
+        }
+        if (!is_read) {
+            sum.emitted.records += account->emitted.records;
+            sum.emitted.bytes += account->emitted.bytes;
+        }
+        sum.dropped.records += account->dropped.records;
+        sum.dropped.bytes += account->dropped.bytes;
+        sum.quarantined.records += account->quarantined.records;
+        sum.quarantined.bytes += account->quarantined.bytes;
+    }
+    return sum;
+}
+
+static void fill_phases(const struct coordinator *coordinator, enum status_state state,
+                        struct status_phase *phases, struct status *status,
+                        struct reason_table *reasons)
+{
+    for (uint32_t p = 0; p < coordinator->pipeline->phase_count; p++) {
+        const struct phase_totals *totals = books_totals(coordinator->settings->books, p);
+        struct status_part *part = &phases[p].part;
+        phases[p].name = coordinator->pipeline->phases[p].name;
+        *part = (struct status_part){.state = STATUS_FINISHED,
+                                     .shards_total = totals->shards,
+                                     .shards_done = totals->shards,
+                                     .is_total_exact = true,
+                                     .account = totals->account,
+                                     .stored_bytes = totals->stored_bytes};
+        if (coordinator->schedule && p == coordinator->phase) {
+            struct schedule_counts counts;
+            schedule_count(coordinator->schedule, &counts);
+            part->shards_total = counts.total;
+            part->shards_done = counts.done;
+            part->is_total_exact = counts.is_total_exact;
+            part->state = counts.done == counts.total && counts.is_total_exact
+                              ? STATUS_FINISHED
+                              : state;
+            part->seconds = (double)(clock_now_ms() - coordinator->phase_ms) / 1000;
+            status->retried = counts.retried;
+            status->speculated = counts.speculated;
+            status->changed_worker = counts.changed_worker;
+        } else if (p > coordinator->phase) {
+            part->state = state;
+            part->is_total_exact = false;
+        }
+        status->part.shards_total += part->shards_total;
+        status->part.shards_done += part->shards_done;
+        status->part.is_total_exact = status->part.is_total_exact && part->is_total_exact;
+        status->part.stored_bytes += part->stored_bytes;
+        for (size_t i = 0; i < totals->reasons.count; i++)
+            reason_table_add(reasons, &totals->reasons.items[i]);
+    }
+}
+
+enum error_code report_status(struct coordinator *coordinator, const char *message,
+                              int state, struct error *error)
+{
+    struct arena *arena = coordinator->message_arena;
+    arena_reset(arena);
+    size_t count = coordinator->pipeline->phase_count;
+    struct status_phase *phases = ARENA_NEW(arena, struct status_phase, count);
+    struct reason_table *reasons = ARENA_NEW(arena, struct reason_table, 1);
+    if (!phases || !reasons)
+        return error_set(error, ERROR_MEMORY, "no memory for the status");
+    reasons->arena = arena;
+    char host[256], boot[64];
+    platform_host_name(host, sizeof host);
+    platform_boot_id(boot, sizeof boot);
+    int64_t now_ms = clock_now_ms();
+    struct status status = {
+        .name = coordinator->pipeline->name,
+        .part = {.state = (enum status_state)state,
+                 .seconds = (double)(now_ms - coordinator->started_ms) / 1000,
+                 .is_total_exact = true,
+                 .account = job_account(coordinator)},
+        .session = lock_session(coordinator->settings->lock),
+        .host = host,
+        .boot = boot,
+        .pid = (uint32_t)getpid(),
+        .process_start = platform_process_start((int)getpid()),
+        .started_ms = clock_wall_ms() - (now_ms - coordinator->started_ms),
+        .updated_ms = clock_wall_ms(),
+        .fsync_count = coordinator->fsync_count,
+        .fsync_us = (uint64_t)coordinator->fsync_us,
+        .phases = phases,
+        .phase_count = count,
+        .message = message};
+    uint64_t records, bytes;
+    sum_peers(coordinator, &records, &bytes, &status.workers, &status.executors);
+    fill_phases(coordinator, (enum status_state)state, phases, &status, reasons);
+    status.reasons = reasons->items;
+    status.reason_count = reasons->count;
+    return status_save(coordinator->settings->folder, &status, error);
+}
