@@ -76,6 +76,8 @@ enum error_code peers_send(struct coordinator *coordinator, struct peer *peer,
                            const struct message *message, struct error *error);
 enum error_code peers_send_all(struct coordinator *coordinator,
                                const struct message *message, struct error *error);
+/* At the end: send what is left and take acknowledgements, but no more messages. */
+void peers_absorb(struct coordinator *coordinator, int timeout_ms);
 void peers_clear(struct coordinator *coordinator);
 
 /* dispatch.c: what a worker says, and what the schedule wants done. */

@@ -16,6 +16,7 @@ enum {
     PUBLISH_MS = 2000,
     PUBLISH_SHARE = 20, /* publishing may take one part in so many of the time */
     STATUS_MS = 1000,
+    FAREWELL_MS = 1000,
     FRAMES_AT_ONCE = 1024,
     ARENA_BLOCK = 64 << 10
 };
@@ -243,24 +244,16 @@ static void dismiss(struct coordinator *coordinator)
     (void)peers_pump(coordinator, clock_now_ms(), NULL);
     own_workers_stop(coordinator);
     /* Workers elsewhere answer; without an answer they find out by themselves. */
-    int64_t until = clock_now_ms() + 1000;
+    int64_t until = clock_now_ms() + FAREWELL_MS;
     for (bool is_waiting = true; is_waiting && clock_now_ms() < until;) {
-        struct frame frame = {0};
-        struct transport *transport = coordinator->settings->transport;
         is_waiting = false;
         for (size_t i = 0; i < coordinator->peer_count; i++) {
             const struct peer *peer = &coordinator->peers[i];
             is_waiting = is_waiting || (peer->link && link_unacknowledged(peer->link) &&
-                                        clock_now_ms() - peer->heard_ms < 1000);
+                                        clock_now_ms() - peer->heard_ms < FAREWELL_MS);
         }
-        if (!is_waiting)
-            break;
-        (void)peers_pump(coordinator, clock_now_ms(), NULL);
-        (void)transport->type->receive(transport, 10, NULL, 0, &frame, NULL);
-        for (size_t i = 0; frame.data && i < coordinator->peer_count; i++)
-            if (coordinator->peers[i].id == frame.from && coordinator->peers[i].link)
-                (void)link_accept(coordinator->peers[i].link, frame.data, frame.size,
-                                  clock_now_ms());
+        if (is_waiting)
+            peers_absorb(coordinator, 10);
     }
 }
 

@@ -85,17 +85,18 @@ enum error_code own_workers_watch(struct coordinator *coordinator, int64_t now_m
 void own_workers_stop(struct coordinator *coordinator)
 {
     int64_t until = clock_now_ms() + GRACE_MS;
-    for (uint32_t i = 0; coordinator->own && i < coordinator->settings->own_workers;
-         i++) {
+    for (uint32_t i = 0; coordinator->own && i < coordinator->settings->own_workers; i++) {
         pid_t pid = coordinator->own[i].pid;
         int status;
         while (pid && waitpid(pid, &status, WNOHANG) == 0) {
-            (void)peers_pump(coordinator, clock_now_ms(), NULL);
-            struct frame frame = {0};
-            struct transport *transport = coordinator->settings->transport;
-            (void)transport->type->receive(transport, 5, NULL, 0, &frame, NULL);
+            peers_absorb(coordinator, 5);
             if (clock_now_ms() > until)
                 (void)kill(pid, SIGKILL);
+        }
+        struct peer *peer = pid ? peer_of_process(coordinator, pid) : NULL;
+        if (peer) { /* nobody is there to acknowledge anything */
+            link_destroy(peer->link);
+            peer->link = NULL;
         }
     }
     free(coordinator->own);

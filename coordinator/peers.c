@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coordinator/coordinator_state.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 static const struct link_settings link_settings = {
@@ -145,6 +146,21 @@ enum error_code peers_send_all(struct coordinator *coordinator,
         if (coordinator->peers[i].link && coordinator->peers[i].number)
             code = peers_send(coordinator, &coordinator->peers[i], message, error);
     return code;
+}
+
+void peers_absorb(struct coordinator *coordinator, int timeout_ms)
+{
+    struct transport *transport = coordinator->settings->transport;
+    struct frame frame = {0};
+    (void)peers_pump(coordinator, clock_now_ms(), NULL);
+    (void)transport->type->receive(transport, timeout_ms, NULL, 0, &frame, NULL);
+    struct peer *peer = frame.data ? peers_find(coordinator, frame.from) : NULL;
+    if (!peer || !peer->link)
+        return;
+    size_t size;
+    (void)link_accept(peer->link, frame.data, frame.size, clock_now_ms());
+    while (link_next(peer->link, &size))
+        continue;
 }
 
 void peers_clear(struct coordinator *coordinator)

@@ -78,16 +78,13 @@ static enum error_code send_heartbeat(struct worker *worker, int64_t now_ms,
 {
     struct message message = {.type = MESSAGE_HEARTBEAT};
     struct message_heartbeat *beat = &message.as.heartbeat;
-    *beat = (struct message_heartbeat){
-        .credit = tasks_credit(worker),
-        .stream_credit = worker->phase_state == PHASE_NONE || worker->is_draining
-                             ? 0
-                             : worker->member_count,
-        .held = worker->pending_shards,
-        .streams_held = streams_held(worker),
-        .records = worker->records,
-        .bytes = worker->bytes,
-        .executors = members_alive(worker)};
+    *beat = (struct message_heartbeat){.credit = tasks_credit(worker),
+                                       .stream_credit = streams_credit(worker),
+                                       .held = worker->pending_shards,
+                                       .streams_held = streams_held(worker),
+                                       .records = worker->records,
+                                       .bytes = worker->bytes,
+                                       .executors = members_alive(worker)};
     for (uint32_t i = 0; i < worker->member_count; i++) {
         const struct member *member = &worker->members[i];
         beat->held += member->queued + member->entry_count;
@@ -164,6 +161,7 @@ static enum error_code begin_phase(struct worker *worker, uint32_t phase,
     worker->shard_us = 0;
     worker->hunt_count = 0;
     worker->is_flushing = false;
+    worker->run_count = 0;
     return members_begin_phase(worker, error);
 }
 
@@ -309,12 +307,8 @@ static enum error_code advance(struct worker *worker, int64_t now_ms, struct err
     }
     if (code != OK || !worker->pipeline)
         return code;
-    uint32_t credit = tasks_credit(worker);
-    bool is_changed =
-        credit != worker->told_credit ||
-        worker->told_streams != (worker->phase_state == PHASE_NONE || worker->is_draining
-                                     ? 0
-                                     : worker->member_count);
+    bool is_changed = tasks_credit(worker) != worker->told_credit ||
+                      streams_credit(worker) != worker->told_streams;
     if (is_changed || now_ms - worker->heartbeat_ms >= HEARTBEAT_MS)
         code = send_heartbeat(worker, now_ms, error);
     return code;

@@ -198,6 +198,16 @@ static void pop_finished(struct worker *worker, struct member *member, shard_id 
     }
 }
 
+static bool is_stream(struct member *member, shard_id shard)
+{
+    for (size_t i = 0; i < member->queue.count; i++) {
+        const struct task *task = task_list_at(&member->queue, i);
+        if (shard >= task->shard && shard < task->shard + task->count)
+            return task->slot != NO_SLOT;
+    }
+    return false;
+}
+
 static void note_duration(struct worker *worker, uint64_t cpu_us)
 {
     int64_t us = (int64_t)cpu_us + 1;
@@ -220,6 +230,10 @@ static enum error_code take_entries(struct worker *worker, struct member *member
         if (code != OK)
             return code;
         uint32_t epoch;
+        if (is_stream(member, entry.shard))
+            code = streams_count_finished(worker, entry.shard, error);
+        if (code != OK)
+            return code;
         pop_finished(worker, member, entry.shard, &epoch);
         bytes_put_u32(&member->entries, epoch);
         bytes_put_text(&member->entries, bytes, size);
@@ -297,6 +311,7 @@ static enum error_code sealed(struct worker *worker, struct member *member,
         enum error_code code = shard_entry_read(bytes, size, arena, &entries[i], error);
         if (code != OK)
             return code;
+        streams_count_published(worker, entries[i].shard);
     }
     struct message message = {.type = MESSAGE_DONE};
     message.as.done = (struct message_done){.phase = worker->phase,

@@ -254,6 +254,51 @@ static enum error_code tell_stream(struct worker *worker,
     return worker_send(worker, &message, error);
 }
 
+static struct unpublished_run *find_run(struct worker *worker, uint32_t run)
+{
+    for (size_t i = 0; i < worker->run_count; i++)
+        if (worker->runs[i].run == run)
+            return &worker->runs[i];
+    return NULL;
+}
+
+enum error_code streams_count_finished(struct worker *worker, shard_id shard,
+                                       struct error *error)
+{
+    struct unpublished_run *found = find_run(worker, SHARD_RUN(shard));
+    if (!found && worker->run_count == worker->run_capacity) {
+        size_t capacity = worker->run_capacity ? worker->run_capacity * 2 : 16;
+        struct unpublished_run *grown = realloc(worker->runs, capacity * sizeof *grown);
+        if (!grown)
+            return error_set(error, ERROR_MEMORY, "no memory for a stream");
+        worker->runs = grown;
+        worker->run_capacity = capacity;
+    }
+    if (!found) {
+        found = &worker->runs[worker->run_count++];
+        *found = (struct unpublished_run){.run = SHARD_RUN(shard)};
+    }
+    found->shards++;
+    return OK;
+}
+
+void streams_count_published(struct worker *worker, shard_id shard)
+{
+    struct unpublished_run *found = find_run(worker, SHARD_RUN(shard));
+    if (found && --found->shards == 0)
+        *found = worker->runs[--worker->run_count];
+}
+
+uint32_t streams_credit(const struct worker *worker)
+{
+    if (worker->phase_state == PHASE_NONE || worker->is_draining)
+        return 0;
+    uint32_t credit = worker->member_count + 1; /* one lies ready */
+    for (size_t i = 0; i < worker->run_count; i++)
+        credit += worker->runs[i].is_read;
+    return credit;
+}
+
 /* Forget a stream that is read to its end and has no shard left here. */
 static void retire_stream(struct worker *worker, struct worker_stream *stream)
 {
@@ -263,6 +308,9 @@ static void retire_stream(struct worker *worker, struct worker_stream *stream)
         if (worker->slots[i].state != SLOT_FREE &&
             worker->slots[i].filled.run == stream->run)
             return;
+    struct unpublished_run *rest = find_run(worker, stream->run);
+    if (rest)
+        rest->is_read = true;
     held_lease_release(stream->held);
     *stream = (struct worker_stream){.owner = -1};
 }
@@ -380,6 +428,7 @@ void streams_clear(struct worker *worker)
         held_lease_release(worker->streams[i].held);
     free(worker->slots);
     free(worker->streams);
+    free(worker->runs);
     worker->slots = NULL;
     worker->streams = NULL;
     worker->slot_made = worker->slot_count = worker->stream_count = 0;

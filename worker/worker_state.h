@@ -99,6 +99,12 @@ struct worker_stream {
     uint32_t failures;
 };
 
+/* A run of which this worker has finished shards that are not published yet. */
+struct unpublished_run {
+    uint32_t run, shards;
+    bool is_read; /* a stream read to its end, and nothing of it is left here */
+};
+
 enum worker_phase_state { PHASE_NONE, PHASE_PREPARING, PHASE_OPEN };
 
 struct worker {
@@ -123,6 +129,8 @@ struct worker {
     size_t hunt_count, hunt_capacity;
     struct worker_stream *streams; /* (stream_count) places */
     uint32_t stream_count;
+    struct unpublished_run *runs; /* (run_count): of streams alone */
+    size_t run_count, run_capacity;
     struct worker_slot *slots;
     uint32_t slot_made, slot_count; /* made at the start, and in use for this job */
 
@@ -174,6 +182,12 @@ enum error_code streams_failed(struct worker *worker, struct member *member, uin
                                struct error *error);
 void streams_owner_died(struct worker *worker, struct member *member);
 uint32_t streams_held(const struct worker *worker);
+/* How many streams the worker wants to hold in the coordinator's books. */
+uint32_t streams_credit(const struct worker *worker);
+/* A shard of a stream was finished here, or published. */
+enum error_code streams_count_finished(struct worker *worker, shard_id shard,
+                                       struct error *error);
+void streams_count_published(struct worker *worker, shard_id shard);
 enum error_code streams_return(struct worker *worker, struct error *error);
 void streams_clear(struct worker *worker);
 
