@@ -257,11 +257,16 @@ static bool take_phases(struct pipeline_reading *reading, const struct yaml_node
                         struct pipeline *pipeline)
 {
     bool is_good = true;
-    if (list->kind != YAML_LIST || list->count == 0 || list->count > PHASES_MAX) {
+    if (list->kind != YAML_LIST || list->count == 0) {
         diagnostics_add(reading->diagnostics, list->where,
-                        list->kind != YAML_LIST ? "\"phases\" must be a list of phases"
-                        : list->count == 0      ? "\"phases\" names no phase"
-                                                : "more than 64 phases");
+                        list->kind == YAML_LIST ? "\"phases\" names no phase"
+                                                : "\"phases\" must be a list of phases");
+        return false;
+    }
+    if (list->count > PHASES_MAX) {
+        diagnostics_add(reading->diagnostics, list->items[PHASES_MAX]->where,
+                        "this phase is one too many; a pipeline can have %d",
+                        (int)PHASES_MAX);
         return false;
     }
     struct phase_spec *phases = ARENA_NEW(reading->arena, struct phase_spec, list->count);

@@ -105,6 +105,7 @@ static bool take_phase(const struct pipeline_reading *reading,
                        const struct yaml_node *node, struct input_spec *input,
                        struct phase_columns *columns)
 {
+    static const char *const only_name[] = {"phase"};
     const char *names[16];
     char hint[HINT_MAX];
     size_t count = option_names(file_specs, names, sizeof names / sizeof *names);
@@ -131,7 +132,7 @@ static bool take_phase(const struct pipeline_reading *reading,
         else
             diagnostics_add(reading->diagnostics, node->keys[i]->where,
                             "unknown key \"%.100s\" in the input%s", key,
-                            suggest_name(key, names, count, hint, sizeof hint));
+                            suggest_name(key, only_name, 1, hint, sizeof hint));
     }
     if (!options_parse(phase_specs, &only, &fields, "the input", node->where,
                        reading->folder, reading->arena, reading->diagnostics))
@@ -196,6 +197,14 @@ static bool add_column(const struct pipeline_reading *reading, struct schema *sc
         return false;
     }
     *column = (struct input_column){.name = name};
+    if (strncmp(value->text, "vector", 6) == 0 &&
+        !column_type_parse(value->text, &column->type, &column->dimension)) {
+        diagnostics_add(reading->diagnostics, value->where,
+                        "column \"%.100s\" has a wrong vector type; write it as "
+                        "\"vector<f32, 256>\", in quotes",
+                        name);
+        return false;
+    }
     if (!column_type_parse(value->text, &column->type, &column->dimension)) {
         diagnostics_add(
             reading->diagnostics, value->where,

@@ -26,10 +26,6 @@ struct phase_columns {
     bool is_open;
 };
 
-/* Tells that a name is no column here. */
-void report_column(const struct pipeline_reading *reading, struct source_position where,
-                   const struct schema *schema, const char *name);
-
 /* Section `input`. False: something was reported. */
 bool pipeline_take_input(const struct pipeline_reading *reading,
                          const struct yaml_node *node, struct input_spec *input,

@@ -10,15 +10,16 @@
 
 enum { TYPES_MAX = 128, OWNER_MAX = 100 };
 
-void report_column(const struct pipeline_reading *reading, struct source_position where,
-                   const struct schema *schema, const char *name)
+/* Tells that a name is no column here. */
+static void report_column(const struct pipeline_reading *reading,
+                          struct source_position where, const struct schema *schema,
+                          const char *name, const char *reason)
 {
     const char *names[SCHEMA_MAX];
     char hint[HINT_MAX];
     for (size_t i = 0; i < schema->count; i++)
         names[i] = schema->fields[i].name;
-    diagnostics_add(reading->diagnostics, where,
-                    "column \"%.100s\" is neither read nor made by a stage%s", name,
+    diagnostics_add(reading->diagnostics, where, "column \"%.100s\" %s%s", name, reason,
                     suggest_name(name, names, schema->count, hint, sizeof hint));
 }
 
@@ -246,7 +247,8 @@ static bool choose_columns(const struct pipeline_reading *reading,
             diagnostics_add(reading->diagnostics, where,
                             "column \"%.100s\" is listed twice", name);
         else if (!field && !is_open)
-            report_column(reading, where, from, name);
+            report_column(reading, where, from, name,
+                          "is neither read nor made by a stage");
         is_good = is_good && field && !is_again;
         if (field && !is_again &&
             schema_put(to, name, field->type, field->dimension, &error))
@@ -354,7 +356,8 @@ static bool take_rule(const struct pipeline_reading *reading,
     if (inner[0] == 0)
         diagnostics_add(reading->diagnostics, where, "hash() lacks the name of a column");
     else
-        report_column(reading, where, &columns->schema, inner);
+        report_column(reading, where, &columns->schema, inner,
+                      "is not in the output of this phase");
     return false;
 }
 
