@@ -420,6 +420,15 @@ const char *describe(simdjson::error_code code)
     }
 }
 
+/* Which fault is met first depends on the kernel: bad UTF-8 always wins. */
+enum json_outcome refuse(const byte *text, size_t size, const char *why,
+                         const char **detail)
+{
+    bool is_utf8 = json_is_utf8(text, size);
+    *detail = is_utf8 ? why : "it is not valid UTF-8";
+    return is_utf8 ? JSON_INVALID : JSON_NOT_UTF8;
+}
+
 } // namespace
 
 struct json *json_create(void)
@@ -449,12 +458,8 @@ enum json_outcome json_parse(struct json *json, const unsigned char *text, size_
     bytes_reset(&json->numbers);
     simdjson::error_code code =
         json->stage->stage1(text, size, simdjson::stage1_mode::regular);
-    if (code != simdjson::SUCCESS) {
-        /* Which fault is met first depends on the kernel: bad UTF-8 always wins. */
-        bool is_utf8 = json_is_utf8(text, size);
-        *detail = is_utf8 ? describe(code) : "it is not valid UTF-8";
-        return is_utf8 ? JSON_INVALID : JSON_NOT_UTF8;
-    }
+    if (code != simdjson::SUCCESS)
+        return refuse(text, size, describe(code), detail);
     struct walk walk = {json,
                         text,
                         size,
@@ -468,11 +473,11 @@ enum json_outcome json_parse(struct json *json, const unsigned char *text, size_
                              : skip_value(&walk, 0);
     if (is_good && walk.at < walk.count)
         is_good = fail(&walk, "something stands behind the value");
-    *detail = is_good ? "it is not an object" : walk.detail;
     if (walk.is_memory_out || json->numbers.is_bad)
         return JSON_NO_MEMORY;
     if (!is_good)
-        return JSON_INVALID;
+        return refuse(text, size, walk.detail, detail);
+    *detail = "it is not an object";
     return is_object ? JSON_OK : JSON_NOT_OBJECT;
 }
 

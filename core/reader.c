@@ -11,7 +11,7 @@
 #include "core/jsonl.h"
 #include "core/line_source.h"
 
-enum { EXCERPT = 200, KEPT = 8 * 1024 * 1024, OFFSET_DIGITS = 20 };
+enum { EXCERPT = 200, KEPT = 8 * 1024 * 1024, OFFSET_DIGITS = 20, RECORDS_MAX = 65536 };
 
 struct fault_note { /* a bad record, until the batch is made */
     struct bad_record bad;
@@ -285,7 +285,8 @@ enum error_code reader_next(struct reader *reader, uint32_t max_records, size_t 
                             struct error *error)
 {
     struct reader_result found = {0};
-    size_t count = 0, max_count = max_records > 0 ? max_records : 1, room;
+    size_t count = 0, room;
+    size_t max_count = max_records < RECORDS_MAX ? max_records : RECORDS_MAX;
     reset(reader);
     bytes_reset(&reader->lines);
     if (!size_multiply(max_count, sizeof(struct line), &room) ||

@@ -13,7 +13,7 @@
 
 /* A folder with some files, and an arena. */
 struct place {
-    char folder[64];
+    char folder[80];
     struct arena *arena;
     struct manifest manifest;
     struct error error;

@@ -53,7 +53,7 @@ static void read_all(const char *path, enum compression compression,
 static void make_text(struct bytes *text, size_t size, uint64_t seed)
 {
     while (text->size < size) {
-        uint64_t number = random_below(&seed, 50);
+        uint64_t number = random_below(&seed, 30);
         if (number == 0)
             for (int i = 0; i < 500; i++)
                 bytes_put_u8(text, (uint8_t)random_next(&seed));
