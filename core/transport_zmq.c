@@ -492,13 +492,13 @@ static zmq_pollitem_t *poll_items(struct zmq_state *state,
     return items;
 }
 
-/* Copy what was found; is one of them ready? */
+/* Copy what was found, `items` NULL: nothing; is one of them ready? */
 static bool set_ready(const zmq_pollitem_t *items, struct transport_wait *waits,
-                      size_t wait_count, bool is_valid)
+                      size_t wait_count)
 {
     bool is_any = false;
     for (size_t i = 0; i < wait_count; i++) {
-        waits[i].is_ready = is_valid && items[i].revents != 0;
+        waits[i].is_ready = items && items[i].revents != 0;
         is_any = is_any || waits[i].is_ready;
     }
     return is_any;
@@ -515,7 +515,7 @@ static enum error_code zmq_receive(struct transport *self, int timeout_ms,
     size_t own_count = 0;
     zmq_pollitem_t *items = poll_items(state, waits, wait_count, &own_count);
     if (!items) {
-        (void)set_ready(NULL, waits, wait_count, false);
+        (void)set_ready(NULL, waits, wait_count);
         return error_set(error, ERROR_MEMORY, "no memory to wait for %zu files",
                          wait_count);
     }
@@ -524,7 +524,8 @@ static enum error_code zmq_receive(struct transport *self, int timeout_ms,
     for (;;) {
         int found = zmq_poll(items, (int)(own_count + wait_count), (long)left_ms);
         int number = found < 0 ? zmq_errno() : 0;
-        bool is_ready = set_ready(items + own_count, waits, wait_count, found > 0);
+        bool is_ready =
+            set_ready(found > 0 ? items + own_count : NULL, waits, wait_count);
         if (number != 0 && number != EINTR)
             return error_set(error, ERROR_IO, "cannot wait for frames: %s",
                              zmq_strerror(number));

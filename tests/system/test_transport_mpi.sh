@@ -3,7 +3,7 @@
 # usage: test_transport_mpi.sh TEST_PROGRAM MODULE
 set -u
 program=$1
-export MILLRACE_MPI_MODULE=$2
+export MILLRACE_MPI_MODULE="$2"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 if ! command -v mpirun >/dev/null || [ ! -e "$MILLRACE_MPI_MODULE" ]; then

@@ -91,8 +91,8 @@ static void a_script_is_followed(void **state)
         {.is_to_coordinator = true, .number = 4, .deed = INPROC_DELAY, .delay_ms = 10},
     };
     struct world *world = open_scripted(script, 3);
-    for (char letter = 'a'; letter <= 'e'; letter++)
-        send_letter(world, letter);
+    for (const char *letter = "abcde"; *letter; letter++)
+        send_letter(world, *letter);
     assert_arrived(world, "ace");
     assert_int_equal(inproc_due_ms(world->hub), 5);
     inproc_advance_to(world->hub, 5);
