@@ -136,13 +136,14 @@ static bool read_phase(struct json_reader *reader, void *item)
     struct status_phase *phase = item;
     const struct json_target targets[] = {
         {phase_fields, phase}, {part_fields, &phase->part}, {NULL, NULL}};
-    return json_read_object(reader, targets, NULL);
+    return json_read_object(reader, targets, NULL) && phase->name;
 }
 
 static bool read_reason(struct json_reader *reader, void *item)
 {
+    const struct reason *reason = item;
     const struct json_target targets[] = {{reason_fields, item}, {NULL, NULL}};
-    return json_read_object(reader, targets, NULL);
+    return json_read_object(reader, targets, NULL) && reason->stage && reason->reason;
 }
 
 enum error_code status_read(const char *text, size_t size, struct arena *arena,

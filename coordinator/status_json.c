@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void put_text(struct bytes *out, const char *text)
     while (*at) {
         size_t size = sequence_size(at);
         if (size == 0) {
-            put(out, "\\ufffd");
+            put(out, "\xEF\xBF\xBD");
         } else if (*at < 0x20) {
             char escape[8];
             (void)snprintf(escape, sizeof escape, "\\u%04x", *at);
@@ -311,7 +312,7 @@ static bool read_value(struct json_reader *reader, const struct json_field *fiel
         if (!read_number(reader, text))
             return false;
         *(double *)out = strtod(text, &end);
-        return *end == 0;
+        return *end == 0 && isfinite(*(double *)out);
     case JSON_BOOL:
         *(bool *)out = next(reader) == 't';
         return read_word(reader, *(bool *)out ? "true" : "false");

@@ -96,6 +96,8 @@ static bool drop_holder(struct model *model, shard_id shard, uint32_t worker)
         if (unit->holders[i].worker != worker)
             continue;
         unit->holders[i] = unit->holders[--unit->holder_count];
+        if (unit->holder_count == 0) /* a lease to come is a new one */
+            unit->epoch++;
         if (is_stream(model, SHARD_RUN(shard)))
             model->workers[worker].streams_held--;
         else

@@ -155,6 +155,10 @@ static void wrong_values_are_damaged_and_unknown_keys_are_not(void **state)
         {"{\"name\":\"a\\q\",\"host\":\"b\"}", ERROR_DAMAGED},
         {"{\"name\":\"a\",\"host\":\"b\",}", ERROR_DAMAGED},
         {"{\"name\":\"a\",\"host\":\"b\",\"phases\":[1]}", ERROR_DAMAGED},
+        {"{\"name\":\"a\",\"host\":\"b\",\"phases\":[{}]}", ERROR_DAMAGED},
+        {"{\"name\":\"a\",\"host\":\"b\",\"reasons\":[{\"stage\":\"x\"}]}",
+         ERROR_DAMAGED},
+        {"{\"name\":\"a\",\"host\":\"b\",\"seconds\":1e999}", ERROR_DAMAGED},
         {"{\"x\":[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]}", ERROR_DAMAGED},
     };
     struct arena *arena = arena_create(4096, 0);
