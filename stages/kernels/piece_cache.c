@@ -29,32 +29,31 @@ void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slo
     chosen->key = key;
 }
 
-static struct piece_large_slot *large_slot(const struct piece_cache *cache,
-                                           const unsigned char *piece, size_t size)
+size_t piece_large_slot(const unsigned char *piece, size_t size)
 {
-    return cache->large + (vocabulary_hash(piece, size) >> (64 - PIECE_LARGE_BITS));
+    return (size_t)(vocabulary_hash(piece, size) >> (64 - PIECE_LARGE_BITS));
 }
 
-size_t piece_cache_find_large(const struct piece_cache *cache, const unsigned char *piece,
-                              size_t size, uint32_t *ids)
+size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
+                              const unsigned char *piece, size_t size, uint32_t *ids)
 {
-    if (size > PIECE_LARGE_MAX)
+    const struct piece_large_slot *found = cache->large + slot;
+    if (size > PIECE_LARGE_MAX || found->size != size ||
+        memcmp(found->piece, piece, size) != 0)
         return 0;
-    const struct piece_large_slot *slot = large_slot(cache, piece, size);
-    if (slot->size != size || memcmp(slot->piece, piece, size) != 0)
-        return 0;
-    memcpy(ids, slot->ids, slot->count * sizeof *ids);
-    return slot->count;
+    memcpy(ids, found->ids, found->count * sizeof *ids);
+    return found->count;
 }
 
-void piece_cache_put_large(struct piece_cache *cache, const unsigned char *piece,
-                           size_t size, const uint32_t *ids, size_t count)
+void piece_cache_put_large(struct piece_cache *cache, size_t slot,
+                           const unsigned char *piece, size_t size, const uint32_t *ids,
+                           size_t count)
 {
     if (size > PIECE_LARGE_MAX || count > PIECE_LARGE_IDS)
         return;
-    struct piece_large_slot *slot = large_slot(cache, piece, size);
-    slot->size = (unsigned char)size;
-    slot->count = (unsigned char)count;
-    memcpy(slot->piece, piece, size);
-    memcpy(slot->ids, ids, count * sizeof *ids);
+    struct piece_large_slot *chosen = cache->large + slot;
+    chosen->size = (unsigned char)size;
+    chosen->count = (unsigned char)count;
+    memcpy(chosen->piece, piece, size);
+    memcpy(chosen->ids, ids, count * sizeof *ids);
 }

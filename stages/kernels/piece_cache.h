@@ -36,7 +36,7 @@ struct piece_slot {
 };
 
 struct piece_large_slot {
-    unsigned char size, count;
+    unsigned char size, count; /* 0, 0: empty */
     unsigned char piece[PIECE_LARGE_MAX];
     uint32_t ids[PIECE_LARGE_IDS];
 };
@@ -96,12 +96,16 @@ static inline const struct piece_slot *piece_cache_find(const struct piece_cache
 void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
                      const uint32_t *ids, size_t count);
 
-/* Ids of a piece of at most PIECE_LARGE_MAX bytes: their number, or 0. */
-size_t piece_cache_find_large(const struct piece_cache *cache, const unsigned char *piece,
-                              size_t size, uint32_t *ids);
+/* Where a piece stands in the large table. */
+size_t piece_large_slot(const unsigned char *piece, size_t size);
+
+/* Ids of a piece, of any size, whose slot that is: their number, or 0. */
+size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
+                              const unsigned char *piece, size_t size, uint32_t *ids);
 
 /* Remember it where it is not too large; takes the place of what was there. */
-void piece_cache_put_large(struct piece_cache *cache, const unsigned char *piece,
-                           size_t size, const uint32_t *ids, size_t count);
+void piece_cache_put_large(struct piece_cache *cache, size_t slot,
+                           const unsigned char *piece, size_t size, const uint32_t *ids,
+                           size_t count);
 
 #endif

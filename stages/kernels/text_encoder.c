@@ -6,8 +6,6 @@
 #include "stages/kernels/merge.h"
 #include "stages/kernels/vocabulary.h"
 
-enum { NO_SLOT = -1 };
-
 enum error_code text_encoder_init(struct text_encoder *encoder,
                                   const struct vocabulary *vocabulary,
                                   enum split_pattern pattern, struct arena *arena,
@@ -36,7 +34,11 @@ static void prepare_batch(struct text_encoder *encoder, const unsigned char *tex
             encoder->keys[i] = key;
             encoder->slots[i] = slot;
         } else {
-            encoder->slots[i] = (size_t)NO_SLOT;
+            size_t slot = piece_large_slot(text + begin, length);
+            PREFETCH(encoder->cache.large + slot);
+            PREFETCH(encoder->cache.large[slot].ids);
+            encoder->keys[i] = (struct piece_key){0};
+            encoder->slots[i] = slot;
         }
         begin = encoder->ends[i];
     }
@@ -49,15 +51,18 @@ static enum error_code encode_slowly(struct text_encoder *encoder,
                                      bool is_known, struct arena *scratch, uint32_t *ids,
                                      size_t *count, struct error *error)
 {
-    bool is_small = encoder->slots[i] != (size_t)NO_SLOT;
-    *count = piece_cache_find_large(&encoder->cache, piece, size, ids);
+    bool is_small = size <= PIECE_KEY_MAX;
+    size_t large = is_small ? piece_large_slot(piece, size) : encoder->slots[i];
+    *count = 0;
+    if (!is_small || is_known)
+        *count = piece_cache_find_large(&encoder->cache, large, piece, size, ids);
     if (*count == 0) {
         enum error_code code =
             merge_piece(encoder->vocabulary, piece, size, scratch, ids, count, error);
         if (code != OK)
             return code;
         if (!is_small || *count > PIECE_INLINE_IDS)
-            piece_cache_put_large(&encoder->cache, piece, size, ids, *count);
+            piece_cache_put_large(&encoder->cache, large, piece, size, ids, *count);
     }
     if (is_small && !is_known)
         piece_cache_put(&encoder->cache, encoder->keys[i], encoder->slots[i], ids,
@@ -78,7 +83,7 @@ enum error_code text_encoder_run(struct text_encoder *encoder, const unsigned ch
         prepare_batch(encoder, text, size, begin, pieces);
         for (size_t i = 0; i < pieces; i++) {
             const struct piece_slot *slot = NULL;
-            if (encoder->slots[i] != (size_t)NO_SLOT)
+            if (encoder->ends[i] - begin <= PIECE_KEY_MAX)
                 slot = piece_cache_find(&encoder->cache, encoder->keys[i],
                                         encoder->slots[i]);
             uint32_t found = slot ? slot->ids[0] >> PIECE_COUNT_SHIFT : PIECE_IN_LARGE;

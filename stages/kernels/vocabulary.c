@@ -27,6 +27,8 @@ uint64_t vocabulary_section_size(const struct vocabulary_header *header,
         return 4 * ids;
     case SECTION_PAIRS:
         return UINT64_C(8) << (64 - header->pair_shift);
+    case SECTION_PAIR_FILTER:
+        return (UINT64_C(1) << (64 - header->pair_shift + PAIR_FILTER_BITS)) / 8;
     case SECTION_PIECES:
         return UINT64_C(8) << (64 - header->piece_shift);
     case SECTION_EDGES:
@@ -120,6 +122,7 @@ enum error_code vocabulary_open(const void *image, size_t size,
         .prefixes = sections[SECTION_PREFIXES],
         .pairs = sections[SECTION_PAIRS],
         .pair_shift = header.pair_shift,
+        .pair_filter = sections[SECTION_PAIR_FILTER],
         .pieces = sections[SECTION_PIECES],
         .piece_shift = header.piece_shift,
         .edges = sections[SECTION_EDGES],

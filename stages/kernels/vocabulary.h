@@ -17,7 +17,11 @@
 
 #include "core/error.h"
 
-enum { PAIR_ID_BITS = 21, EDGE_NODE_BITS = 24 };
+enum {
+    PAIR_ID_BITS = 21,
+    EDGE_NODE_BITS = 24,
+    PAIR_FILTER_BITS = 2 /* more than a slot number has */
+};
 #define TOKEN_NONE UINT32_MAX
 #define SLOT_EMPTY UINT64_MAX
 
@@ -27,16 +31,19 @@ struct vocabulary {
     /* Every two-byte token and all others follow from pairs of lower rank: what
      * merge_linear() needs. */
     bool is_ordered;
-    const uint32_t *starts;     /* (id_limit + 1): token i is bytes[starts[i] ... ) */
-    const unsigned char *bytes; /* concatenated in the order of ids; holes are empty */
-    const uint32_t *byte_ids;   /* (256) */
-    const uint32_t *byte_pairs; /* (256, 256): token of two bytes, or TOKEN_NONE */
-    const uint32_t *splits;     /* (id_limit, 2): the pair; (self, self): has none */
-    const uint32_t *prefixes;   /* (id_limit): longest proper prefix that merging makes,
+    const uint32_t *starts;      /* (id_limit + 1): token i is bytes[starts[i] ... ) */
+    const unsigned char *bytes;  /* concatenated in the order of ids; holes are empty */
+    const uint32_t *byte_ids;    /* (256) */
+    const uint32_t *byte_pairs;  /* (256, 256): token of two bytes, or TOKEN_NONE */
+    const uint32_t *splits;      /* (id_limit, 2): the pair; (self, self): has none */
+    const uint32_t *prefixes;    /* (id_limit): longest proper prefix that merging makes,
                                    or TOKEN_NONE */
-    const uint64_t *pairs;      /* slots: left << 42 | right << 21 | merged */
-    unsigned pair_shift;        /* 64 - log2 of the slots */
-    const uint64_t *pieces;     /* slots: upper half of the hash << 32 | id */
+    const uint64_t *pairs;       /* slots: left << 42 | right << 21 | merged */
+    unsigned pair_shift;         /* 64 - log2 of the slots */
+    const uint64_t *pair_filter; /* four bits a slot:
+                                    small enough for the second-level cache, it answers
+                                    for nearly all pairs that do not merge */
+    const uint64_t *pieces;      /* slots: upper half of the hash << 32 | id */
     unsigned piece_shift;
     const uint64_t *edges; /* trie: node << 32 | byte << 24 | child */
     unsigned edge_shift;
@@ -68,9 +75,9 @@ static inline uint64_t vocabulary_pair_key(uint32_t left, uint32_t right)
     return (uint64_t)left << PAIR_ID_BITS | right;
 }
 
-static inline size_t vocabulary_pair_slot(uint64_t key, unsigned shift)
+static inline uint64_t vocabulary_pair_hash(uint64_t key)
 {
-    return vocabulary_slot(key ^ key >> 17, shift);
+    return (key ^ key >> 17) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 /* What two neighbouring tokens merge to, or TOKEN_NONE. */
@@ -78,8 +85,12 @@ static inline uint32_t vocabulary_pair(const struct vocabulary *vocabulary, uint
                                        uint32_t right)
 {
     uint64_t key = vocabulary_pair_key(left, right);
+    uint64_t hash = vocabulary_pair_hash(key);
+    size_t bit = (size_t)(hash >> (vocabulary->pair_shift - PAIR_FILTER_BITS));
+    if (!(vocabulary->pair_filter[bit / 64] >> (bit % 64) & 1))
+        return TOKEN_NONE;
     size_t mask = ((size_t)1 << (64 - vocabulary->pair_shift)) - 1;
-    size_t i = vocabulary_pair_slot(key, vocabulary->pair_shift);
+    size_t i = (size_t)(hash >> vocabulary->pair_shift);
     for (;; i = (i + 1) & mask) {
         uint64_t slot = vocabulary->pairs[i];
         if (slot >> PAIR_ID_BITS == key)
@@ -126,6 +137,7 @@ enum vocabulary_section {
     SECTION_SPLITS,
     SECTION_PREFIXES,
     SECTION_PAIRS,
+    SECTION_PAIR_FILTER,
     SECTION_PIECES,
     SECTION_EDGES,
     SECTION_ROOTS,

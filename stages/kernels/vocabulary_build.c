@@ -25,7 +25,7 @@ struct builder {
     uint32_t id_limit, reachable;
     uint32_t *starts, *byte_ids, *byte_pairs, *splits, *prefixes, *roots;
     unsigned char *bytes;
-    uint64_t *pairs, *pieces;
+    uint64_t *pairs, *pair_filter, *pieces;
     unsigned pair_shift, piece_shift;
     uint32_t *by_size; /* (count): ids, the shortest first */
     uint32_t size_max;
@@ -69,6 +69,8 @@ static bool allocate(struct builder *builder)
     builder->splits = new_table(builder->work, 2 * ids, sizeof(uint32_t));
     builder->prefixes = new_table(builder->work, ids, sizeof(uint32_t));
     builder->pairs = new_table(builder->work, slots, sizeof(uint64_t));
+    builder->pair_filter =
+        ARENA_NEW(builder->work, uint64_t, (slots << PAIR_FILTER_BITS) / 64);
     builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
     builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
     builder->view = (struct vocabulary){.id_limit = list->id_limit,
@@ -81,12 +83,14 @@ static bool allocate(struct builder *builder)
                                         .prefixes = builder->prefixes,
                                         .pairs = builder->pairs,
                                         .pair_shift = builder->pair_shift,
+                                        .pair_filter = builder->pair_filter,
                                         .pieces = builder->pieces,
                                         .piece_shift = builder->piece_shift,
                                         .roots = builder->roots};
     return builder->starts && builder->bytes && builder->byte_ids &&
            builder->byte_pairs && builder->roots && builder->splits &&
-           builder->prefixes && builder->pairs && builder->pieces && builder->by_size;
+           builder->prefixes && builder->pairs && builder->pair_filter &&
+           builder->pieces && builder->by_size;
 }
 
 /* Token bytes in the order of ids. */
@@ -150,7 +154,10 @@ static void add_pair(struct builder *builder, uint32_t left, uint32_t right, uin
 {
     uint64_t key = vocabulary_pair_key(left, right);
     size_t mask = ((size_t)1 << (64 - builder->pair_shift)) - 1;
-    size_t slot = vocabulary_pair_slot(key, builder->pair_shift);
+    uint64_t hash = vocabulary_pair_hash(key);
+    size_t slot = (size_t)(hash >> builder->pair_shift);
+    size_t bit = (size_t)(hash >> (builder->pair_shift - PAIR_FILTER_BITS));
+    builder->pair_filter[bit / 64] |= UINT64_C(1) << (bit % 64);
     while (builder->pairs[slot] != SLOT_EMPTY)
         slot = (slot + 1) & mask;
     builder->pairs[slot] = key << PAIR_ID_BITS | id;
@@ -308,6 +315,7 @@ static enum error_code write_image(const struct builder *builder, struct bytes *
         [SECTION_SPLITS] = builder->splits,
         [SECTION_PREFIXES] = builder->prefixes,
         [SECTION_PAIRS] = builder->pairs,
+        [SECTION_PAIR_FILTER] = builder->pair_filter,
         [SECTION_PIECES] = builder->pieces,
         [SECTION_EDGES] = builder->trie.edges,
         [SECTION_ROOTS] = builder->roots,

@@ -82,6 +82,18 @@ static void the_first_of_a_line_stays_and_the_second_gives_way(void **state)
     arena_destroy(arena);
 }
 
+static void put_large(struct piece_cache *cache, const unsigned char *piece, size_t size,
+                      const uint32_t *ids, size_t count)
+{
+    piece_cache_put_large(cache, piece_large_slot(piece, size), piece, size, ids, count);
+}
+
+static size_t find_large(const struct piece_cache *cache, const unsigned char *piece,
+                         size_t size, uint32_t *ids)
+{
+    return piece_cache_find_large(cache, piece_large_slot(piece, size), piece, size, ids);
+}
+
 static void large_pieces_come_back_up_to_the_limits(void **state)
 {
     (void)state;
@@ -93,16 +105,14 @@ static void large_pieces_come_back_up_to_the_limits(void **state)
     memset(piece, 'x', sizeof piece);
     for (uint32_t i = 0; i <= PIECE_LARGE_IDS; i++)
         ids[i] = 100 + i;
-    piece_cache_put_large(&cache, piece, PIECE_LARGE_MAX, ids, PIECE_LARGE_IDS);
-    assert_int_equal(piece_cache_find_large(&cache, piece, PIECE_LARGE_MAX, found),
-                     PIECE_LARGE_IDS);
+    put_large(&cache, piece, PIECE_LARGE_MAX, ids, PIECE_LARGE_IDS);
+    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX, found), PIECE_LARGE_IDS);
     assert_memory_equal(found, ids, sizeof found);
-    assert_int_equal(piece_cache_find_large(&cache, piece, 20, found), 0);
-    piece_cache_put_large(&cache, piece, 20, ids, PIECE_LARGE_IDS + 1);
-    assert_int_equal(piece_cache_find_large(&cache, piece, 20, found), 0);
-    piece_cache_put_large(&cache, piece, PIECE_LARGE_MAX + 1, ids, 2);
-    assert_int_equal(piece_cache_find_large(&cache, piece, PIECE_LARGE_MAX + 1, found),
-                     0);
+    assert_int_equal(find_large(&cache, piece, 20, found), 0);
+    put_large(&cache, piece, 20, ids, PIECE_LARGE_IDS + 1);
+    assert_int_equal(find_large(&cache, piece, 20, found), 0);
+    put_large(&cache, piece, PIECE_LARGE_MAX + 1, ids, 2);
+    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX + 1, found), 0);
     arena_destroy(arena);
 }
 
