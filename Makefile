@@ -150,6 +150,7 @@ AGAIN = +@$(MAKE) --no-print-directory -j$(JOBS)
 
 deps: ## install what building and testing need (as root; else say what to type)
 	@tests/tools/install_packages 'make deps' build test
+	@echo 'what building and testing need is installed'
 
 deps-lint:
 	@tests/tools/install_packages 'make lint' build test lint
