@@ -81,6 +81,7 @@ $(1)/%.o: %.cpp $(1)/flags
 
 $(1)/core/platform_linux.o: DEFINES += -D_GNU_SOURCE
 $(1)/$(MPI_SOURCES:.c=.o): CFLAGS += $$(MPI_CFLAGS)
+$(1)/tests/%.o: DEFINES += -DWITH_PCRE2
 
 # The one place that knows where it is installed.
 $(1)/core/transport_loader.o: DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
