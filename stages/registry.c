@@ -5,13 +5,19 @@
 
 #define STAGE(name) extern const struct stage_type stage_##name;
 #include "stages/stages.def"
+#ifdef MILLRACE_TEST_STAGES
+STAGE(poison)
+#endif
 #undef STAGE
 
 const struct stage_type *const stage_types[] = {
 #define STAGE(name) &stage_##name,
 #include "stages/stages.def"
+#ifdef MILLRACE_TEST_STAGES
+    STAGE(poison)
+#endif
 #undef STAGE
-    NULL};
+        NULL};
 
 const struct stage_type *stage_find(const char *name)
 {
