@@ -253,15 +253,15 @@ static bool take_path(const struct context *context, const struct option_spec *s
         *field = check_artefact(context, spec, node) ? copy_text(context, node) : NULL;
         return *field != NULL;
     }
-    size_t folder_size = text[0] == '/' ? 0 : strlen(context->folder) + 1;
-    size_t size = strlen(text), room = folder_size + size + 1;
+    const char *folder = text[0] == '/' ? "" : context->folder;
+    const char *slash = text[0] == '/' || strcmp(folder, "/") == 0 ? "" : "/";
+    size_t room = strlen(folder) + strlen(text) + 2;
     char *path = ARENA_NEW(context->arena, char, room);
     if (!path) {
         diagnostics_add(context->diagnostics, node->where, "no memory for this path");
         return false;
     }
-    (void)snprintf(path, room, "%s%s%s", folder_size ? context->folder : "",
-                   folder_size ? "/" : "", text);
+    (void)snprintf(path, room, "%s%s%s", folder, slash, text);
     if (access(path, R_OK) != 0) {
         bool is_absent = errno == ENOENT || errno == ENOTDIR;
         diagnostics_add(context->diagnostics, node->where,

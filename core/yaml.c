@@ -165,10 +165,25 @@ static void report_token(const struct builder *builder, struct source_position w
                         "a text cannot begin with \"%c\"; put it in quotes", character);
 }
 
+/* Where libyaml stopped. It ends a text without a last newline one line too far down. */
+static struct source_position problem_place(const struct builder *builder)
+{
+    struct source_position where = place(builder, builder->parser.problem_mark);
+    struct source_position end = builder->start;
+    for (size_t i = 0; i < builder->size; i++) {
+        bool is_newline = builder->text[i] == '\n';
+        end.line += is_newline;
+        end.column =
+            is_newline ? 1
+                       : end.column + (((unsigned char)builder->text[i] & 0xC0) != 0x80);
+    }
+    return where.line > end.line ? end : where;
+}
+
 static void report_problem(struct builder *builder)
 {
     const yaml_parser_t *parser = &builder->parser;
-    struct source_position where = place(builder, parser->problem_mark);
+    struct source_position where = problem_place(builder);
     struct source_position began = place(builder, parser->context_mark);
     const char *problem = parser->problem ? parser->problem : "broken YAML";
     builder->is_broken = true;
