@@ -57,6 +57,7 @@ struct link {
     uint64_t scan;                /* next flight to look at, 0: none is going on */
     int64_t scan_due_ms;          /* earliest of those looked at */
     int64_t now_ms, blocked_ms;   /* last time heard; no output before */
+    int64_t patient_ms;           /* nothing is repeated before */
     uint32_t refusals;            /* in a row */
     uint64_t last_sequence;       /* of the latest output; 0: an acknowledgement */
     uint32_t last_unacknowledged; /* what it would have acknowledged */
@@ -215,7 +216,8 @@ static int64_t resend_after(const struct link *link, uint32_t tries)
  * calls, so that a burst of repetitions looks at each once. */
 static uint64_t due_flight(struct link *link)
 {
-    if (!has_flights(link) || link->now_ms < link->due_ms)
+    if (!has_flights(link) || link->now_ms < link->due_ms ||
+        link->now_ms < link->patient_ms)
         return 0;
     if (link->scan == 0)
         link->scan_due_ms = INT64_MAX;
@@ -309,17 +311,25 @@ void link_refused(struct link *link)
     if (link->last_sequence == 0)
         return;
     struct flight *flight = flight_of(link, link->last_sequence);
+    if (flight->tries == 0) { /* the latest new one: as if it had never been sent */
+        link->next_unsent--;
+        link->unsent_position = flight->position;
+        return;
+    }
     flight->due_ms = link->blocked_ms;
-    flight->tries -= flight->tries > 0;
+    flight->tries--;
     link->due_ms = link->blocked_ms < link->due_ms ? link->blocked_ms : link->due_ms;
     link->scan = 0; /* begin again: it stands behind the scan */
 }
 
 /* ---- receiving ---- */
 
-/* The peer has everything up to `acknowledged`. */
+/* The peer has everything up to `acknowledged`. While it gets on, the rest is not lost but
+ * on its way, however long that takes: repeating it would only make a slow way slower. */
 static void take_acknowledgement(struct link *link, uint64_t acknowledged)
 {
+    if (link->acknowledged < acknowledged)
+        link->patient_ms = link->now_ms + link->settings.resend_ms;
     while (link->acknowledged < acknowledged) {
         link->acknowledged++;
         queue_pop(&link->outgoing);
@@ -471,6 +481,8 @@ const unsigned char *link_next(struct link *link, size_t *size)
 int64_t link_due_ms(const struct link *link)
 {
     int64_t due_ms = has_flights(link) ? link->due_ms : INT64_MAX;
+    if (due_ms < link->patient_ms)
+        due_ms = link->patient_ms;
     if (may_send_new(link))
         due_ms = link->now_ms;
     if (link->unacknowledged > 0 && link->ack_due_ms < due_ms)

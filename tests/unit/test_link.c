@@ -181,6 +181,30 @@ static void no_more_than_a_window_is_in_flight(void **state)
     assert_true(keep_output(pair->a, 0, &kept));
 }
 
+/* A long queue on a slow way is not repeated while its head gets through. */
+static void nothing_is_repeated_while_the_peer_gets_on(void **state)
+{
+    struct pair *pair = *state;
+    enum { COUNT = 20 };
+    static struct kept kept[COUNT];
+    struct kept ack;
+    for (size_t i = 0; i < COUNT; i++) {
+        send_text(pair->a, "x");
+        assert_true(keep_output(pair->a, 0, &kept[i]));
+    }
+    int64_t now_ms = 0;
+    for (size_t i = 0; i < COUNT / 2; i++) {
+        now_ms += settings.resend_ms - 30;
+        assert_int_equal(give(pair->b, &kept[i], now_ms), LINK_MESSAGE);
+        now_ms += 20;
+        assert_true(keep_output(pair->b, now_ms, &ack));
+        (void)give(pair->a, &ack, now_ms);
+        assert_false(keep_output(pair->a, now_ms, &ack));
+    }
+    assert_int_equal(link_due_ms(pair->a), now_ms + settings.resend_ms);
+    assert_true(keep_output(pair->a, now_ms + settings.resend_ms, &ack));
+}
+
 static void a_refused_frame_comes_again_soon(void **state)
 {
     struct pair *pair = *state;
@@ -276,7 +300,8 @@ struct end {
     peer_id peer;
     bool may_send;
     uint32_t sent, received;
-    uint64_t frames;
+    uint64_t frames, outputs;
+    uint32_t refuse_every; /* as if its transport were full; 0: never */
 };
 
 static void open_end(struct end *end, struct inproc_hub *hub, enum transport_role role)
@@ -346,7 +371,9 @@ static void step_end(struct end *end, int64_t now_ms)
     if (!end->may_send)
         return; /* the coordinator has not heard of its peer yet */
     while ((data = link_output(end->link, now_ms, &size)) != NULL) {
-        if (transport_inproc.send(&end->transport, end->peer, data, size, &error) == OK)
+        bool is_refused = end->refuse_every && ++end->outputs % end->refuse_every == 0;
+        if (!is_refused &&
+            transport_inproc.send(&end->transport, end->peer, data, size, &error) == OK)
             end->frames++;
         else
             link_refused(end->link);
@@ -371,6 +398,7 @@ static int64_t play(uint64_t seed, const struct inproc_faults *faults, uint64_t 
     struct end coordinator, worker;
     open_end(&coordinator, hub, TRANSPORT_COORDINATOR);
     open_end(&worker, hub, TRANSPORT_WORKER);
+    worker.refuse_every = coordinator.refuse_every = faults->loss > 0 ? 97 : 0;
     int64_t now_ms = 0;
     for (;;) {
         step_end(&worker, now_ms);
@@ -435,6 +463,8 @@ int main(void)
                                         close_pair),
         cmocka_unit_test_setup_teardown(no_more_than_a_window_is_in_flight, open_pair,
                                         close_pair),
+        cmocka_unit_test_setup_teardown(nothing_is_repeated_while_the_peer_gets_on,
+                                        open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_refused_frame_comes_again_soon, open_pair,
                                         close_pair),
         cmocka_unit_test_setup_teardown(another_incarnation_is_a_stranger, open_pair,
