@@ -5,5 +5,6 @@
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PREFETCH(address) __builtin_prefetch(address)
+#define TRAILING_ZEROS(value) ((unsigned)__builtin_ctzll(value)) /* value != 0 */
 
 #endif
