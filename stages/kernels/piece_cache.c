@@ -19,7 +19,15 @@ void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slo
                      const uint32_t *ids, size_t count)
 {
     struct piece_slot *line = cache->small + slot;
-    struct piece_slot *chosen = line[0].key.high == 0 ? line : line + 1;
+    struct piece_slot *other = cache->small + piece_key_other_slot(slot);
+    struct piece_slot *const order[] = {line, line + 1, other, other + 1};
+    struct piece_slot *chosen = line + 1;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if (order[i]->key.high == 0) {
+            chosen = order[i];
+            break;
+        }
+    }
     memset(chosen->ids, 0, sizeof chosen->ids);
     if (count <= PIECE_INLINE_IDS)
         memcpy(chosen->ids, ids, count * sizeof *ids);

@@ -3,8 +3,8 @@
  * Two tables. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
  * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
  * of the cache and no branch on the piece. Large slots take longer pieces and more ids.
- * Of the two small slots of a line, the first keeps what came first, the second what came
- * last; what is frequent comes early. What is cached never shows in results. */
+ * Where the two small slots of a line are taken, its neighbour is tried; else the second
+ * slot gives way: the others keep what came first, and what is frequent comes early. What is cached never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
 #define STAGES_KERNELS_PIECE_CACHE_H
 
@@ -89,6 +89,22 @@ static inline const struct piece_slot *piece_cache_find(const struct piece_cache
     const struct piece_slot *found = line + second;
     bool is_hit = ((found->key.low ^ key.low) | (found->key.high ^ key.high)) == 0;
     return is_hit ? found : NULL;
+}
+
+/* The line beside it: a second chance when a line is full. */
+static inline size_t piece_key_other_slot(size_t slot)
+{
+    return slot ^ 2;
+}
+
+/* Copy the ids of a slot: always PIECE_INLINE_IDS of them, so that no branch depends on
+ * how many there are. Returns the count. */
+static inline size_t piece_slot_get(const struct piece_slot *slot, uint32_t *ids)
+{
+    uint32_t first = slot->ids[0];
+    ids[0] = first & ((1u << PIECE_COUNT_SHIFT) - 1);
+    memcpy(ids + 1, slot->ids + 1, (PIECE_INLINE_IDS - 1) * sizeof *ids);
+    return first >> PIECE_COUNT_SHIFT;
 }
 
 /* Remember a small piece; with more than PIECE_INLINE_IDS ids only that it is in the large

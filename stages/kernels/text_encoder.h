@@ -22,7 +22,8 @@ struct text_encoder {
     enum split_pattern pattern;
     struct piece_cache cache; /* lives in the arena given to init */
     /* of the batch in work */
-    size_t ends[TEXT_BATCH];
+    size_t pieces[TEXT_BATCH]; /* ends, as the pattern cuts */
+    size_t ends[TEXT_BATCH]; /* the same with longer pieces cut where no merge reaches */
     struct piece_key keys[TEXT_BATCH];
     size_t slots[TEXT_BATCH];
 };

@@ -5,7 +5,11 @@
 
 /* Read back in the byte order of the tables: an image of another order is refused. */
 #define MAGIC UINT64_C(0x316261636F76726D)
-enum { FIRST_WORD = 8, FIRST_OFFSET = 40, SIZE_AT = FIRST_OFFSET + 8 * SECTION_COUNT };
+enum {
+    FIRST_WORD = 8,
+    FIRST_OFFSET = 40 /* 8 + 8 words */,
+    SIZE_AT = FIRST_OFFSET + 8 * SECTION_COUNT
+};
 
 uint64_t vocabulary_section_size(const struct vocabulary_header *header,
                                  enum vocabulary_section section, uint64_t bytes_size)
@@ -29,6 +33,10 @@ uint64_t vocabulary_section_size(const struct vocabulary_header *header,
         return UINT64_C(8) << (64 - header->pair_shift);
     case SECTION_PAIR_FILTER:
         return (UINT64_C(1) << (64 - header->pair_shift + PAIR_FILTER_BITS)) / 8;
+    case SECTION_JOINS:
+        return header->join_shift ? (UINT64_C(1) << (64 - header->join_shift)) / 8 : 0;
+    case SECTION_BYTE_JOINS:
+        return 65536 / 8;
     case SECTION_PIECES:
         return UINT64_C(8) << (64 - header->piece_shift);
     case SECTION_EDGES:
@@ -45,7 +53,7 @@ void vocabulary_header_write(const struct vocabulary_header *header, unsigned ch
 {
     const uint32_t words[] = {header->id_limit,   header->token_count, header->is_ordered,
                               header->pair_shift, header->piece_shift, header->edge_shift,
-                              header->node_count};
+                              header->node_count, header->join_shift};
     const uint64_t magic = MAGIC;
     memset(out, 0, VOCABULARY_HEADER_SIZE);
     memcpy(out, &magic, sizeof magic);
@@ -70,6 +78,7 @@ static bool read_header(const unsigned char *image, size_t size,
     header->piece_shift = load_u32(image + FIRST_WORD + 16);
     header->edge_shift = load_u32(image + FIRST_WORD + 20);
     header->node_count = load_u32(image + FIRST_WORD + 24);
+    header->join_shift = load_u32(image + FIRST_WORD + 28);
     for (size_t i = 0; i < SECTION_COUNT; i++)
         header->offsets[i] = load_u64(image + FIRST_OFFSET + 8 * i);
     header->size = load_u64(image + SIZE_AT);
@@ -85,7 +94,8 @@ static bool sections_fit(const unsigned char *image,
                          const struct vocabulary_header *header)
 {
     if (!is_shift(header->pair_shift) || !is_shift(header->piece_shift) ||
-        !is_shift(header->edge_shift))
+        !is_shift(header->edge_shift) ||
+        (header->join_shift != 0 && !is_shift(header->join_shift)))
         return false;
     uint64_t bytes_size = 0;
     for (int i = 0; i < SECTION_COUNT; i++) {
@@ -123,6 +133,9 @@ enum error_code vocabulary_open(const void *image, size_t size,
         .pairs = sections[SECTION_PAIRS],
         .pair_shift = header.pair_shift,
         .pair_filter = sections[SECTION_PAIR_FILTER],
+        .joins = sections[SECTION_JOINS],
+        .join_shift = header.join_shift,
+        .byte_joins = sections[SECTION_BYTE_JOINS],
         .pieces = sections[SECTION_PIECES],
         .piece_shift = header.piece_shift,
         .edges = sections[SECTION_EDGES],
@@ -172,4 +185,28 @@ uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
         node = (uint32_t)(slot & ((1u << EDGE_NODE_BITS) - 1));
     }
     return vocabulary->node_tokens[node];
+}
+
+size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *piece,
+                      size_t size)
+{
+    if (vocabulary->join_shift == 0)
+        return size;
+    size_t left_size = vocabulary_character(piece, size);
+    size_t at = left_size ? left_size : 1;
+    while (at < size) {
+        size_t right_size = vocabulary_character(piece + at, size - at);
+        if (left_size > 0 && right_size > 0) {
+            uint64_t hash = vocabulary_join_hash(piece + at - left_size, left_size,
+                                                 piece + at, right_size);
+            size_t bit = (size_t)(hash >> vocabulary->join_shift);
+            size_t pair = (size_t)piece[at - 1] << 8 | piece[at];
+            if (!(vocabulary->joins[bit / 64] >> (bit % 64) & 1) &&
+                !(vocabulary->byte_joins[pair / 64] >> (pair % 64) & 1))
+                return at;
+        }
+        left_size = right_size;
+        at += right_size ? right_size : 1;
+    }
+    return size;
 }

@@ -43,7 +43,14 @@ struct vocabulary {
     const uint64_t *pair_filter; /* four bits a slot:
                                     small enough for the second-level cache, it answers
                                     for nearly all pairs that do not merge */
-    const uint64_t *pieces;      /* slots: upper half of the hash << 32 | id */
+    /* Neighbouring characters that stand inside a token, as bits of hashes, and pairs of
+     * bytes where a token holds only a part of one of the two characters: between all
+     * others a piece may be cut, as no merge reaches across. Empty (join_shift 0) where
+     * some token is not made by merging: a part of a piece might be taken for it. */
+    const uint64_t *joins;
+    unsigned join_shift;
+    const uint64_t *byte_joins; /* (256, 256) bits */
+    const uint64_t *pieces;     /* slots: upper half of the hash << 32 | id */
     unsigned piece_shift;
     const uint64_t *edges; /* trie: node << 32 | byte << 24 | child */
     unsigned edge_shift;
@@ -63,6 +70,41 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned cha
 /* The longest token that `text` (size >= 1) begins with, of those that merging makes. */
 uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
                             const unsigned char *text, size_t size);
+
+/* Bytes of `piece` up to the first place where it may be cut; `size` where there is none.
+ * The parts are merged each by itself. */
+size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *piece,
+                      size_t size);
+
+/* Bytes of the character at `at` as its first byte tells, all of them there: 1 to 4; 0:
+ * none begins here. */
+static inline size_t vocabulary_character(const unsigned char *at, size_t left)
+{
+    if (at[0] < 0x80)
+        return 1;
+    size_t size = at[0] < 0xC0 || at[0] >= 0xF8 ? 0
+                  : at[0] < 0xE0                ? 2
+                  : at[0] < 0xF0                ? 3
+                                                : 4;
+    if (size == 0 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    }
+    return size;
+}
+
+static inline uint64_t vocabulary_join_hash(const unsigned char *left, size_t left_size,
+                                            const unsigned char *right, size_t right_size)
+{
+    uint64_t key = 0;
+    for (size_t i = 0; i < left_size; i++)
+        key = key << 8 | left[i];
+    for (size_t i = 0; i < right_size; i++)
+        key = key << 8 | right[i];
+    return (key ^ key >> 31) * UINT64_C(0x9E3779B97F4A7C15);
+}
 
 /* Hashes of the three tables. */
 static inline size_t vocabulary_slot(uint64_t key, unsigned shift)
@@ -138,6 +180,8 @@ enum vocabulary_section {
     SECTION_PREFIXES,
     SECTION_PAIRS,
     SECTION_PAIR_FILTER,
+    SECTION_JOINS,
+    SECTION_BYTE_JOINS,
     SECTION_PIECES,
     SECTION_EDGES,
     SECTION_ROOTS,
@@ -148,7 +192,7 @@ enum vocabulary_section {
 /* What the header says: written and read field by field. */
 struct vocabulary_header {
     uint32_t id_limit, token_count, is_ordered, pair_shift, piece_shift, edge_shift;
-    uint32_t node_count;
+    uint32_t node_count, join_shift;
     uint64_t offsets[SECTION_COUNT]; /* multiples of 64 */
     uint64_t size;                   /* of the image */
 };

@@ -25,9 +25,9 @@ struct builder {
     uint32_t id_limit, reachable;
     uint32_t *starts, *byte_ids, *byte_pairs, *splits, *prefixes, *roots;
     unsigned char *bytes;
-    uint64_t *pairs, *pair_filter, *pieces;
-    unsigned pair_shift, piece_shift;
-    uint32_t *by_size; /* (count): ids, the shortest first */
+    uint64_t *pairs, *pair_filter, *pieces, *joins, *byte_joins;
+    unsigned pair_shift, piece_shift, join_shift; /* 0: pieces are not cut */
+    uint32_t *by_size;                            /* (count): ids, the shortest first */
     uint32_t size_max;
     struct trie trie;
 };
@@ -71,6 +71,9 @@ static bool allocate(struct builder *builder)
     builder->pairs = new_table(builder->work, slots, sizeof(uint64_t));
     builder->pair_filter =
         ARENA_NEW(builder->work, uint64_t, (slots << PAIR_FILTER_BITS) / 64);
+    builder->join_shift = builder->pair_shift - PAIR_FILTER_BITS;
+    builder->joins = ARENA_NEW(builder->work, uint64_t, (slots << PAIR_FILTER_BITS) / 64);
+    builder->byte_joins = ARENA_NEW(builder->work, uint64_t, 65536 / 64);
     builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
     builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
     builder->view = (struct vocabulary){.id_limit = list->id_limit,
@@ -189,6 +192,8 @@ static enum error_code find_pairs(struct builder *builder, struct error *error)
             count = 2;
         }
         builder->splits[2 * id] = builder->splits[2 * id + 1] = id;
+        if (count > 2)
+            builder->join_shift = 0;
         if (code != OK || count != 2)
             continue;
         add_pair(builder, ids[0], ids[1], id);
@@ -197,6 +202,40 @@ static enum error_code find_pairs(struct builder *builder, struct error *error)
     }
     arena_destroy(scratch);
     return code;
+}
+
+/* ---- where pieces may be cut ---- */
+
+/* The character that ends before token[at]: its size; 0: the token begins inside it, or it
+ * is none. */
+static size_t character_before(const unsigned char *token, size_t at)
+{
+    for (size_t size = 1; size <= 4 && size <= at; size++) {
+        if ((token[at - size] & 0xC0) != 0x80)
+            return vocabulary_character(token + at - size, size) == size ? size : 0;
+    }
+    return 0;
+}
+
+static void add_joins(struct builder *builder, uint32_t id)
+{
+    const unsigned char *token = builder->bytes + builder->starts[id];
+    size_t size = vocabulary_token_size(&builder->view, id);
+    for (size_t at = 1; at < size; at++) {
+        if ((token[at] & 0xC0) == 0x80)
+            continue;
+        size_t left = character_before(token, at);
+        size_t right = vocabulary_character(token + at, size - at);
+        if (left > 0 && right > 0) {
+            uint64_t hash =
+                vocabulary_join_hash(token + at - left, left, token + at, right);
+            size_t bit = (size_t)(hash >> builder->join_shift);
+            builder->joins[bit / 64] |= UINT64_C(1) << (bit % 64);
+        } else {
+            size_t pair = (size_t)token[at - 1] << 8 | token[at];
+            builder->byte_joins[pair / 64] |= UINT64_C(1) << (pair % 64);
+        }
+    }
 }
 
 /* ---- the trie of tokens that merging makes ---- */
@@ -316,6 +355,8 @@ static enum error_code write_image(const struct builder *builder, struct bytes *
         [SECTION_PREFIXES] = builder->prefixes,
         [SECTION_PAIRS] = builder->pairs,
         [SECTION_PAIR_FILTER] = builder->pair_filter,
+        [SECTION_JOINS] = builder->joins,
+        [SECTION_BYTE_JOINS] = builder->byte_joins,
         [SECTION_PIECES] = builder->pieces,
         [SECTION_EDGES] = builder->trie.edges,
         [SECTION_ROOTS] = builder->roots,
@@ -327,7 +368,8 @@ static enum error_code write_image(const struct builder *builder, struct bytes *
                                        .pair_shift = builder->pair_shift,
                                        .piece_shift = builder->piece_shift,
                                        .edge_shift = builder->trie.edge_shift,
-                                       .node_count = builder->trie.node_count};
+                                       .node_count = builder->trie.node_count,
+                                       .join_shift = builder->join_shift};
     uint64_t bytes_size = builder->starts[builder->id_limit];
     header.size = VOCABULARY_HEADER_SIZE;
     for (int i = 0; i < SECTION_COUNT; i++) {
@@ -366,6 +408,8 @@ enum error_code vocabulary_build(const struct token_list *list, struct arena *wo
         code = out_of_memory(error);
     if (code == OK)
         code = find_pairs(&builder, error);
+    for (uint32_t i = 0; code == OK && builder.join_shift && i < list->count; i++)
+        add_joins(&builder, list->ids[i]);
     if (code == OK && !build_trie(&builder))
         code = out_of_memory(error);
     return code == OK ? write_image(&builder, image, error) : code;

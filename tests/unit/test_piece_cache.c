@@ -63,22 +63,24 @@ static void small_pieces_come_back_with_their_ids(void **state)
     arena_destroy(arena);
 }
 
-static void the_first_of_a_line_stays_and_the_second_gives_way(void **state)
+static void a_full_line_uses_its_neighbour_before_a_slot_gives_way(void **state)
 {
     (void)state;
     struct piece_cache cache;
     struct arena *arena = arena_create(1 << 16, 0);
     assert_true(piece_cache_init(&cache, arena));
     static const uint32_t id[] = {1};
-    struct piece_key a = key_of("a"), b = key_of("b"), c = key_of("c");
-    piece_cache_put(&cache, a, 2, id, 1); /* as if all had the same hash */
-    piece_cache_put(&cache, b, 2, id, 1);
-    assert_non_null(piece_cache_find(&cache, a, 2));
-    assert_non_null(piece_cache_find(&cache, b, 2));
-    piece_cache_put(&cache, c, 2, id, 1);
-    assert_non_null(piece_cache_find(&cache, a, 2));
-    assert_null(piece_cache_find(&cache, b, 2));
-    assert_non_null(piece_cache_find(&cache, c, 2));
+    struct piece_key keys[5]; /* as if all had the same hash */
+    static const char *const pieces[] = {"a", "b", "c", "d", "e"};
+    for (size_t i = 0; i < 5; i++) {
+        keys[i] = key_of(pieces[i]);
+        piece_cache_put(&cache, keys[i], 4, id, 1);
+    }
+    assert_non_null(piece_cache_find(&cache, keys[0], 4));
+    assert_null(piece_cache_find(&cache, keys[1], 4)); /* gave way */
+    assert_non_null(piece_cache_find(&cache, keys[2], piece_key_other_slot(4)));
+    assert_non_null(piece_cache_find(&cache, keys[3], piece_key_other_slot(4)));
+    assert_non_null(piece_cache_find(&cache, keys[4], 4));
     arena_destroy(arena);
 }
 
@@ -121,7 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_hold_bytes_and_size),
         cmocka_unit_test(small_pieces_come_back_with_their_ids),
-        cmocka_unit_test(the_first_of_a_line_stays_and_the_second_gives_way),
+        cmocka_unit_test(a_full_line_uses_its_neighbour_before_a_slot_gives_way),
         cmocka_unit_test(large_pieces_come_back_up_to_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
