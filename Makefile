@@ -49,7 +49,7 @@ TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
 OBJECTS     = $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
 
 .PHONY: all deps deps-lint run test test-build test-sanitize test-oracles chaos bench fuzz lint \
-        lint-clang man install uninstall clean help FORCE
+        lint-clang bench-build man install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -79,12 +79,12 @@ $(1)/%.o: %.cpp $(1)/flags
 	@echo "  $(3)  $$@"
 	$$(Q)$(3) $$(CXXFLAGS) $(4) $(if $(4),-fno-sanitize=vptr) -MMD -MP -c -o $$@ $$<
 
-$(1)/core/platform_linux.o: DEFINES += -D_GNU_SOURCE
-$(1)/$(MPI_SOURCES:.c=.o): CFLAGS += $$(MPI_CFLAGS)
-$(1)/tests/%.o: DEFINES += -DWITH_PCRE2
+$(1)/core/platform_linux.o: private DEFINES += -D_GNU_SOURCE
+$(1)/$(MPI_SOURCES:.c=.o): private CFLAGS += $$(MPI_CFLAGS)
+$(1)/tests/%.o: private DEFINES += -DWITH_PCRE2
 
 # The one place that knows where it is installed.
-$(1)/core/transport_loader.o: DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
+$(1)/core/transport_loader.o: private DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
 $(1)/core/transport_loader.o: $(1)/prefix
 $(1)/prefix: FORCE
 	@mkdir -p $$(@D)
@@ -183,7 +183,7 @@ test-sanitize: ## the unit tests and fuzz inputs alone, under ASan, UBSan and TS
 
 test-oracles: ## compare with reference implementations, at full size
 	@tests/tools/install_packages 'make test-oracles' build test
-	$(AGAIN) all $(ORACLES:%.c=$(BUILD)/%)
+	$(AGAIN) all bench-build
 	@tests/run --build $(BUILD) oracle
 
 chaos: ## kill workers, executors and coordinators at random, at full size
@@ -193,7 +193,7 @@ chaos: ## kill workers, executors and coordinators at random, at full size
 
 bench: ## measure; prints machine, commit, medians and ratios
 	@tests/tools/install_packages 'make bench' build test
-	$(AGAIN) all $(BENCH:%.c=$(BUILD)/%)
+	$(AGAIN) all bench-build
 	@MILLRACE_BUILD=$(BUILD) tests/bench/run
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS with libFuzzer
@@ -211,6 +211,8 @@ $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/
 
 lint: deps-lint ## clang-format, clang-tidy, cppcheck, shellcheck, both compilers
 	@tests/tools/lint $(BUILD)
+
+bench-build: $(BENCH:%.c=$(BUILD)/%) $(ORACLES:%.c=$(BUILD)/%)
 
 lint-clang: $(OBJECTS:$(BUILD)/%=$(BUILD)/clang/%) $(patsubst %.c,$(BUILD)/clang/%.o,$(UNIT) $(SYSTEM) $(FUZZ) $(SUPPORT) \
             $(BENCH) $(ORACLES))
