@@ -152,15 +152,14 @@ static size_t check_normal(const struct unicode_table *table, const unsigned cha
     size_t boundary = 0, i = 0;
     int last_class = 0;
     while (i < size) {
-        size_t length = unicode_ascii_length(text + i, size - i);
-        if (length > 0) {
-            i += length;
+        if (text[i] < 0x80) {
+            i += unicode_ascii_length(text + i, size - i);
             boundary = i - 1;
             last_class = 0;
             continue;
         }
         uint32_t code;
-        length = unicode_decode(text + i, size - i, &code);
+        size_t length = unicode_decode(text + i, size - i, &code);
         enum settling settling = length ? settling_of(table, code) : SETTLED;
         if (settling == SETTLED) {
             boundary = length ? i : i + 1;

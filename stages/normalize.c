@@ -139,36 +139,47 @@ static bool is_any_bad(const struct state *state)
            state->texts.is_bad;
 }
 
-/* All texts into state->texts with their offsets; *changed: rows that differ. */
-static enum error_code change_column(struct state *state, const struct options *options,
-                                     const struct column *column, uint32_t count,
-                                     uint64_t *offsets, uint32_t *changed,
-                                     struct error *error)
+/* Change every row. The new texts of those that differ stand one behind the other in
+ * state->texts; offsets[row + 1] is set for all, changed[row] says which. */
+static enum error_code change_rows(struct state *state, const struct options *options,
+                                   const struct column *column, uint32_t count,
+                                   uint64_t *offsets, bool *changed, struct error *error)
 {
-    uint32_t same = 0; /* rows at the front not copied so far: none of them changed */
-    *changed = 0;
     offsets[0] = 0;
     bytes_reset(&state->texts);
     for (uint32_t row = 0; row < count; row++) {
         struct text in = {column_row(column, row),
                           (size_t)column_row_length(column, row)};
         struct text out = change_text(state, options, in);
-        bool is_same = out.at == in.at;
-        if (is_same && *changed == 0) {
-            same++;
-            offsets[row + 1] = offsets[row] + in.size;
-            continue;
-        }
-        if (*changed == 0 && same > 0)
-            bytes_put(&state->texts, column_row(column, 0), (size_t)offsets[row]);
-        *changed += !is_same;
-        bytes_put(&state->texts, out.at, out.size);
-        offsets[row + 1] = state->texts.size;
+        changed[row] = out.at != in.at;
+        if (changed[row])
+            bytes_put(&state->texts, out.at, out.size);
+        offsets[row + 1] = offsets[row] + out.size;
         if (is_any_bad(state))
             return error_set(error, ERROR_MEMORY, "no memory for a text of %zu bytes",
                              in.size);
     }
     return OK;
+}
+
+/* Old and new texts as the data of a column; rows that stand together are copied so. */
+static void gather_rows(const struct state *state, const struct column *column,
+                        uint32_t count, const uint64_t *offsets, const bool *changed,
+                        unsigned char *data)
+{
+    const unsigned char *fresh = state->texts.data;
+    for (uint32_t row = 0; row < count;) {
+        uint32_t end = row + 1;
+        while (end < count && changed[end] == changed[row])
+            end++;
+        size_t size = (size_t)(offsets[end] - offsets[row]);
+        const unsigned char *from = changed[row] ? fresh : column_row(column, row);
+        if (size > 0)
+            memcpy(data + offsets[row], from, size);
+        if (changed[row] && size > 0)
+            fresh += size;
+        row = end;
+    }
 }
 
 static void shrink(struct bytes *buffer)
@@ -186,6 +197,31 @@ static void close_normalize(struct stage *self)
     bytes_clear(&state->texts);
 }
 
+static enum error_code change_column(struct stage *self, const struct column *column,
+                                     uint32_t count, struct stage_output *output,
+                                     struct error *error)
+{
+    struct state *state = self->state;
+    struct arena *arena = stage_output_arena(output);
+    uint64_t *offsets = ARENA_RAW(arena, uint64_t, (size_t)count + 1);
+    bool *changed = ARENA_RAW(self->scratch, bool, count);
+    if (!offsets || !changed)
+        return error_set(error, ERROR_MEMORY, "no memory for offsets");
+    enum error_code code =
+        change_rows(state, self->options, column, count, offsets, changed, error);
+    if (code != OK || !memchr(changed, true, count * sizeof *changed))
+        return code;
+    size_t size = (size_t)offsets[count];
+    unsigned char *data = ARENA_RAW(arena, unsigned char, size);
+    if (!data)
+        return error_set(error, ERROR_MEMORY, "no memory for %zu bytes of text", size);
+    gather_rows(state, column, count, offsets, changed, data);
+    struct column made = *column;
+    made.offsets = offsets;
+    made.data = data;
+    return stage_output_set(output, &made, error);
+}
+
 static enum error_code process(struct stage *self, const struct batch *in,
                                struct stage_output *output, struct error *error)
 {
@@ -194,23 +230,7 @@ static enum error_code process(struct stage *self, const struct batch *in,
     const struct column *column = batch_column(in, options->column);
     if (!column)
         return error_set(error, ERROR_FATAL, "no column \"%s\"", options->column);
-    struct arena *arena = stage_output_arena(output);
-    uint64_t *offsets = ARENA_RAW(arena, uint64_t, (size_t)in->count + 1);
-    uint32_t changed = 0;
-    if (!offsets)
-        return error_set(error, ERROR_MEMORY, "no memory for offsets");
-    enum error_code code =
-        change_column(state, options, column, in->count, offsets, &changed, error);
-    if (code == OK && changed > 0) {
-        char *data =
-            arena_copy_text(arena, (const char *)state->texts.data, state->texts.size);
-        struct column made = *column;
-        made.offsets = offsets;
-        made.data = data;
-        code = data ? stage_output_set(output, &made, error)
-                    : error_set(error, ERROR_MEMORY, "no memory for %zu bytes of text",
-                                state->texts.size);
-    }
+    enum error_code code = change_column(self, column, in->count, output, error);
     shrink(&state->stripped);
     shrink(&state->normal);
     shrink(&state->work);

@@ -1,14 +1,25 @@
 /* clean_text.c - take control characters and surplus white space out of UTF-8 text */
 #include "stages/kernels/clean_text.h"
 
+#include <stdint.h>
+
 #include "core/bytes.h"
 #include "core/unicode.h"
 
-/* Bytes that may begin a control character or a byte order mark. */
-static bool may_be_control(unsigned char c)
-{
-    return c < 0x20 || c == 0x7F || c == 0xC2 || c == 0xEF;
-}
+/* Bytes that may begin a control character to strip. */
+static const bool starts_control[256] = {
+    [0x00] = true, [0x01] = true, [0x02] = true, [0x03] = true, [0x04] = true,
+    [0x05] = true, [0x06] = true, [0x07] = true, [0x08] = true, [0x0B] = true,
+    [0x0C] = true, [0x0E] = true, [0x0F] = true, [0x10] = true, [0x11] = true,
+    [0x12] = true, [0x13] = true, [0x14] = true, [0x15] = true, [0x16] = true,
+    [0x17] = true, [0x18] = true, [0x19] = true, [0x1A] = true, [0x1B] = true,
+    [0x1C] = true, [0x1D] = true, [0x1E] = true, [0x1F] = true, [0x7F] = true,
+    [0xC2] = true, [0xEF] = true};
+
+/* Bytes that may begin a white space character. */
+static const bool starts_space[256] = {
+    [0x09] = true, [0x0A] = true, [0x0B] = true, [0x0C] = true, [0x0D] = true,
+    [0x20] = true, [0xC2] = true, [0xE1] = true, [0xE2] = true, [0xE3] = true};
 
 /* Bytes of the control character at text[0]; 0: it is none. */
 static size_t control_length(const unsigned char *text, size_t size, bool is_sparing)
@@ -29,7 +40,7 @@ size_t text_find_control(const unsigned char *text, size_t size, bool is_sparing
 {
     size_t i = 0;
     while (i < size &&
-           !(may_be_control(text[i]) && control_length(text + i, size - i, is_sparing)))
+           !(starts_control[text[i]] && control_length(text + i, size - i, is_sparing)))
         i++;
     return i;
 }
@@ -48,18 +59,12 @@ void text_strip_controls(const unsigned char *text, size_t size, bool is_sparing
     }
 }
 
-/* Bytes that may begin a white space character. */
-static bool may_be_space(unsigned char c)
-{
-    return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0xC2 || (c >= 0xE1 && c <= 0xE3);
-}
-
 /* Bytes of the run of white space at text[0]; *has_break: there is a line break in it. */
 static size_t space_length(const unsigned char *text, size_t size, bool *has_break)
 {
     size_t i = 0;
     *has_break = false;
-    while (i < size && may_be_space(text[i])) {
+    while (i < size && starts_space[text[i]]) {
         uint32_t code;
         size_t length = unicode_decode(text + i, size - i, &code);
         if (length == 0 || !unicode_is_white_space(code))
@@ -78,7 +83,12 @@ static size_t find_surplus(const unsigned char *text, size_t size, size_t *run,
 {
     *run = 0;
     for (size_t i = 0; i < size;) {
-        if (!may_be_space(text[i])) {
+        while (i < size && !starts_space[text[i]])
+            i++;
+        if (i == size)
+            break;
+        bool is_plain = text[i] == ' ' || text[i] == '\n';
+        if (is_plain && (i + 1 == size || !starts_space[text[i + 1]])) {
             i++;
             continue;
         }
