@@ -5,10 +5,14 @@
 #include <unistd.h>
 
 #include "commands/check.h"
+#include "commands/digest.h"
+#include "commands/export.h"
 #include "commands/keys.h"
 #include "commands/run.h"
+#include "commands/show.h"
 #include "commands/stages.h"
 #include "commands/status.h"
+#include "commands/verify.h"
 #include "core/arena.h"
 #include "core/arguments.h"
 #include "core/clock.h"
@@ -161,6 +165,10 @@ static const struct command commands[] = {
     {"check", command_check, "check a pipeline and print its plan; run nothing"},
     {"stages", command_stages, "list the stages, or all options of one"},
     {"status", command_status, "how far a job is"},
+    {"show", command_show, "print results as JSON lines"},
+    {"verify", command_verify, "recompute accounts, checksums and digests"},
+    {"digest", command_digest, "32 hex digits that stand for all results"},
+    {"export", command_export, "write results in another format"},
     {"retry", command_retry, "try the quarantined records of a job again"},
     {"keys", command_keys, "make a key file for workers on other machines"},
 };
