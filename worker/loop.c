@@ -20,6 +20,7 @@ enum {
     HEARTBEAT_MS = 500,
     TICK_MS = 100,
     LOST_FACTOR = 5, /* silences of the coordinator until we give it up */
+    STOP_MS = 2000,  /* a silent coordinator is not waited for when we are to stop */
     DRAIN_MS = 1000,
     PATH_SIZE = 4096,
     ARENA_BLOCK = 64 << 10
@@ -317,7 +318,9 @@ static enum error_code advance(struct worker *worker, int64_t now_ms, struct err
 static enum error_code check_coordinator(const struct worker *worker, int64_t now_ms,
                                          struct error *error)
 {
-    if (stop_requested && !worker->pipeline)
+    if (worker->settings->is_own && getppid() != worker->settings->parent)
+        return error_set(error, ERROR_CLOSED, "the coordinator is gone");
+    if (stop_requested && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
         return error_set(error, ERROR_CLOSED, "stopped by a signal");
     int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
     if (worker->pipeline && now_ms - worker->heard_ms > limit_ms)
