@@ -23,7 +23,7 @@
 #include "core/transport.h"
 #include "core/version.h"
 #include "worker/executor.h"
-#include "worker/loop.h"
+#include "worker/worker_loop.h"
 
 enum {
     EXIT_WRONG = 2,

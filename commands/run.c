@@ -13,6 +13,7 @@
 #include "core/diagnostics.h"
 #include "core/log.h"
 #include "core/platform.h"
+#include "core/stop_signal.h"
 #include "stages/registry.h"
 
 enum { PATH_SIZE = 4096, ARENA_BLOCK = 64 << 10, EXIT_WRONG = 2 };
@@ -211,7 +212,7 @@ static int run_parsed(const struct arguments *arguments, const struct run_world 
 
 int command_run(int argc, char **argv, const struct run_world *world)
 {
-    coordinator_catch_signals();
+    stop_signal_catch(false);
     struct arena *arena = arena_create(ARENA_BLOCK, 0);
     struct arguments arguments;
     int status = arena ? parse(&run_command, argc, argv, arena, &arguments) : 1;
@@ -249,7 +250,7 @@ static int retry_parsed(const struct arguments *arguments, struct arena *arena)
 
 int command_retry(int argc, char **argv)
 {
-    coordinator_catch_signals();
+    stop_signal_catch(false);
     struct arena *arena = arena_create(ARENA_BLOCK, 0);
     struct arguments arguments;
     int status = arena ? parse(&retry_command, argc, argv, arena, &arguments) : 1;

@@ -3,17 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "coordinator/job_lock.h"
 #include "coordinator/status_file.h"
 #include "core/arena.h"
-#include "core/bytes.h"
-#include "core/clock.h"
-#include "core/link.h"
 #include "core/log.h"
-#include "core/protocol.h"
 #include "core/scratch.h"
 
 enum {
@@ -22,8 +17,7 @@ enum {
     EXIT_QUARANTINED = 3,
     EXIT_STOPPED = 75,
     FRAME_MAX = 64 << 20,
-    DRAIN_MS = 1000,
-    DISMISS_MS = 5000
+    DRAIN_MS = 1000
 };
 
 /* Everything that a session opens, to be released in reverse. */
@@ -32,7 +26,6 @@ struct session {
     struct job_lock *lock;
     struct books *books;
     struct transport transport;
-    bool is_transport_open;
 };
 
 static int complain(const struct error *error)
@@ -50,13 +43,9 @@ static enum error_code open_transport(const struct run_request *request,
     (void)snprintf(private_endpoint, sizeof private_endpoint, "ipc://%s/socket",
                    session->scratch);
     options.endpoint = request->bind ? request->bind : private_endpoint;
-    session->transport.type = request->world ? request->world->transport : &transport_zmq;
-    session->transport.state = calloc(1, session->transport.type->state_size);
-    if (!session->transport.state)
-        return error_set(error, ERROR_MEMORY, "no memory for a transport");
-    session->is_transport_open = true; /* close() copes with a failed open() */
-    return session->transport.type->open(&session->transport, TRANSPORT_COORDINATOR,
-                                         &options, error);
+    return transport_open(&session->transport,
+                          request->world ? request->world->transport : &transport_zmq,
+                          TRANSPORT_COORDINATOR, &options, error);
 }
 
 static enum error_code open_session(const struct run_request *request,
@@ -93,10 +82,7 @@ static enum error_code open_session(const struct run_request *request,
 
 static void close_session(struct session *session)
 {
-    if (session->is_transport_open) {
-        session->transport.type->close(&session->transport, DRAIN_MS);
-        free(session->transport.state);
-    }
+    transport_close(&session->transport, DRAIN_MS);
     books_close(session->books);
     lock_release(session->lock);
     scratch_remove(session->scratch);
@@ -181,55 +167,4 @@ int run_session(const struct run_request *request, struct arena *arena)
     if (verdict == RUN_STOPPED && !request->is_quiet)
         (void)fprintf(stderr, "stopped early: the same command goes on\n");
     return verdict == RUN_STOPPED ? EXIT_STOPPED : status;
-}
-
-/* Answer every HELLO with a goodbye until all other ranks have heard it. */
-void run_dismiss_ranks(const struct run_world *world)
-{
-    static const struct link_settings link = {
-        .resend_ms = 200, .window = 64, .reorder = 64};
-    struct transport transport = {.type = world->transport};
-    struct transport_options options = {.endpoint = "", .max_frame_size = FRAME_MAX};
-    size_t others = (size_t)world->world.size - 1, known = 0;
-    struct link **links = calloc(others + 1, sizeof *links);
-    struct bytes text = {0};
-    struct message bye = {.type = MESSAGE_BYE};
-    message_write(&bye, &text);
-    transport.state = calloc(1, transport.type->state_size);
-    int64_t until = clock_now_ms() + DISMISS_MS;
-    bool is_open =
-        links && transport.state && !text.is_bad &&
-        transport.type->open(&transport, TRANSPORT_COORDINATOR, &options, NULL) == OK;
-    while (is_open && clock_now_ms() < until) {
-        struct frame frame = {0};
-        (void)transport.type->receive(&transport, 10, NULL, 0, &frame, NULL);
-        if (frame.data && frame.from <= others) {
-            if (!links[frame.from]) {
-                links[frame.from] = link_create(1, &link);
-                known += links[frame.from] != NULL;
-                if (links[frame.from])
-                    (void)link_send(links[frame.from], text.data, text.size, NULL);
-            }
-            if (links[frame.from])
-                (void)link_accept(links[frame.from], frame.data, frame.size,
-                                  clock_now_ms());
-        }
-        size_t waiting = others - known;
-        for (peer_id i = 1; i <= others; i++) {
-            size_t size;
-            const unsigned char *out;
-            while (links[i] && (out = link_output(links[i], clock_now_ms(), &size)))
-                (void)transport.type->send(&transport, i, out, size, NULL);
-            waiting += links[i] && link_unacknowledged(links[i]);
-        }
-        if (waiting == 0)
-            break;
-    }
-    for (size_t i = 0; links && i <= others; i++)
-        link_destroy(links[i]);
-    free(links);
-    bytes_clear(&text);
-    if (transport.state)
-        transport.type->close(&transport, DRAIN_MS);
-    free(transport.state);
 }

@@ -457,14 +457,11 @@ static enum error_code scan_entry(const struct shard_entry *entry, uint32_t volu
     (void)volume_id;
     if (!scan->is_all && entry->reject_count == 0)
         return OK;
-    if (books->retried_count == books->retried_capacity) {
-        size_t capacity = books->retried_capacity ? books->retried_capacity * 2 : 64;
-        struct retried *grown = realloc(books->retried, capacity * sizeof *grown);
-        if (!grown)
-            return error_set(error, ERROR_MEMORY, "no memory for shards to retry");
-        books->retried = grown;
-        books->retried_capacity = capacity;
-    }
+    struct retried *retried = array_grow(books->retried, &books->retried_capacity,
+                                         books->retried_count + 1, sizeof *retried);
+    if (!retried)
+        return error_set(error, ERROR_MEMORY, "no memory for shards to retry");
+    books->retried = retried;
     books->retried[books->retried_count++] = (struct retried){
         .phase = scan->phase, .shard = entry->shard, .generation = entry->generation + 1};
     scan->count++;

@@ -392,8 +392,8 @@ static uint64_t make_nonce(const struct lock_record *record)
     return hash64(noise, sizeof noise, seed) | 1;
 }
 
-static enum error_code prepare(const char *job, struct job_lock **lock,
-                               struct error *error)
+static enum error_code create_lock(const char *job, struct job_lock **lock,
+                                   struct error *error)
 {
     struct job_lock *made = calloc(1, sizeof *made);
     size_t size = strlen(job) + 1;
@@ -428,7 +428,7 @@ enum error_code lock_acquire(const char *job, int64_t beat_ms, struct job_lock *
                              struct error *error)
 {
     struct job_lock *made = NULL;
-    enum error_code code = prepare(job, &made, error);
+    enum error_code code = create_lock(job, &made, error);
     if (code != OK)
         return code;
     bool is_taken = false;

@@ -1,8 +1,7 @@
 /* leases.c - turn a lease of the schedule into a message that a worker can act on */
-#include <stdlib.h>
-
 #include "coordinator/coordinator_state.h"
 #include "core/arena.h"
+#include "core/bytes.h"
 
 enum { RANGES_FIRST = 256 };
 
@@ -32,13 +31,12 @@ static enum error_code describe_stream(struct coordinator *coordinator, uint32_t
                     : RANGES_FIRST;
         if (coordinator->range_capacity && count <= coordinator->range_capacity)
             break;
-        size_t capacity = count * 2;
-        uint32_t *grown =
-            realloc(coordinator->stream_ranges, capacity * 2 * sizeof *grown);
-        if (!grown)
+        uint32_t *ranges =
+            array_grow(coordinator->stream_ranges, &coordinator->range_capacity, count,
+                       2 * sizeof *ranges);
+        if (!ranges)
             return error_set(error, ERROR_MEMORY, "no memory for a stream's lease");
-        coordinator->stream_ranges = grown;
-        coordinator->range_capacity = capacity;
+        coordinator->stream_ranges = ranges;
     }
     uint32_t first = 0;
     if (count && coordinator->stream_ranges[0] == 0)

@@ -1,7 +1,6 @@
 /* loop.c - the coordinator: leases shards to workers until a job is done */
 #include "coordinator/loop.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "coordinator/coordinator_state.h"
@@ -9,6 +8,7 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/stop_signal.h"
 
 enum {
     TICK_MS = 50,
@@ -20,30 +20,6 @@ enum {
     FRAMES_AT_ONCE = 1024,
     ARENA_BLOCK = 64 << 10
 };
-
-static volatile sig_atomic_t stops_requested; /* counted by the handler alone */
-
-static void request_stop(int signal)
-{
-    (void)signal;
-    stops_requested = stops_requested + 1;
-}
-
-void coordinator_catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = request_stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGUSR1, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    (void)sigaction(SIGPIPE, &action, NULL);
-}
-
-bool coordinator_is_stopped(void)
-{
-    return stops_requested > 0;
-}
 
 static struct schedule_settings schedule_settings(const struct pipeline *pipeline)
 {
@@ -196,9 +172,9 @@ static enum error_code run_phase(struct coordinator *coordinator, struct error *
     enum error_code code = begin_phase(coordinator, clock_now_ms(), error);
     coordinator->tick_ms = 0;
     while (code == OK && !coordinator->is_phase_done && !coordinator->is_drained &&
-           !coordinator->is_failed && stops_requested < 2) {
+           !coordinator->is_failed && stop_signal_count() < 2) {
         int64_t now_ms = clock_now_ms();
-        if (stops_requested && !coordinator->is_draining)
+        if (stop_signal_count() && !coordinator->is_draining)
             code = drain(coordinator, now_ms, error);
         if (code == OK)
             code = peers_pump(coordinator, now_ms, error);
@@ -261,7 +237,6 @@ static void release(struct coordinator *coordinator)
 {
     schedule_destroy(coordinator->schedule);
     peers_clear(coordinator);
-    free(coordinator->own);
     free(coordinator->stream_ranges);
     bytes_clear(&coordinator->message);
     arena_destroy(coordinator->arena);
@@ -286,7 +261,7 @@ static enum run_verdict conclude(struct coordinator *coordinator, enum error_cod
         verdict = RUN_FAILED;
         state = STATUS_FAILED;
         message = error ? error->text : NULL;
-    } else if (coordinator->is_draining || stops_requested) {
+    } else if (coordinator->is_draining || stop_signal_count()) {
         bool is_done = coordinator->is_phase_done &&
                        coordinator->phase + 1 == coordinator->pipeline->phase_count;
         verdict = is_done ? RUN_FINISHED : RUN_STOPPED;
@@ -304,14 +279,11 @@ static enum run_verdict conclude(struct coordinator *coordinator, enum error_cod
     return verdict;
 }
 
-enum run_verdict coordinator_run(const struct coordinator_settings *settings,
-                                 struct error *error)
+static struct coordinator *create_coordinator(const struct coordinator_settings *settings)
 {
     struct coordinator *coordinator = calloc(1, sizeof *coordinator);
-    if (!coordinator) {
-        (void)error_set(error, ERROR_MEMORY, "no memory for the coordinator");
-        return RUN_FAILED;
-    }
+    if (!coordinator)
+        return NULL;
     coordinator->settings = settings;
     coordinator->pipeline = settings->plan->pipeline;
     coordinator->next_number = 1;
@@ -319,19 +291,26 @@ enum run_verdict coordinator_run(const struct coordinator_settings *settings,
     coordinator->arena = arena_create(ARENA_BLOCK, 0);
     coordinator->phase_arena = arena_create(ARENA_BLOCK, 0);
     coordinator->message_arena = arena_create(ARENA_BLOCK, 0);
-    enum error_code code = OK;
-    if (!coordinator->arena || !coordinator->phase_arena || !coordinator->message_arena)
-        code = error_set(error, ERROR_MEMORY, "no memory for the coordinator");
-    if (code == OK)
-        code = own_workers_start(coordinator, error);
+    if (coordinator->arena && coordinator->phase_arena && coordinator->message_arena)
+        return coordinator;
+    release(coordinator);
+    return NULL;
+}
+
+enum run_verdict coordinator_run(const struct coordinator_settings *settings,
+                                 struct error *error)
+{
+    struct coordinator *coordinator = create_coordinator(settings);
+    if (!coordinator) {
+        (void)error_set(error, ERROR_MEMORY, "no memory for the coordinator");
+        return RUN_FAILED;
+    }
+    enum error_code code = own_workers_start(coordinator, error);
     if (code == OK)
         code = run_phases(coordinator, error);
     report_clear(coordinator);
-    coordinator->is_draining = coordinator->is_draining || stops_requested > 0;
     dismiss(coordinator);
-    enum run_verdict verdict = RUN_FAILED;
-    if (coordinator->message_arena)
-        verdict = conclude(coordinator, code, error);
+    enum run_verdict verdict = conclude(coordinator, code, error);
     release(coordinator);
     return verdict;
 }

@@ -31,11 +31,7 @@ enum run_verdict {
     RUN_FAILED   /* `error` says why */
 };
 
-/* Have signal handlers in place: to be called before anything is written. */
-void coordinator_catch_signals(void);
-bool coordinator_is_stopped(void);
-
-/* Run every phase that is not complete. Results are published when this returns, whatever
+/* Signals that stop a run are caught by then (core/stop_signal.h). Run every phase that is not complete. Results are published when this returns, whatever
  * the verdict. */
 enum run_verdict coordinator_run(const struct coordinator_settings *settings,
                                  struct error *error);

@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "coordinator/coordinator_state.h"
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/spawn.h"
@@ -36,7 +36,7 @@ static enum error_code start(struct coordinator *coordinator, struct own_worker 
 enum error_code own_workers_start(struct coordinator *coordinator, struct error *error)
 {
     uint32_t count = coordinator->settings->own_workers;
-    coordinator->own = calloc(count ? count : 1, sizeof *coordinator->own);
+    coordinator->own = ARENA_NEW(coordinator->arena, struct own_worker, count);
     if (!coordinator->own)
         return error_set(error, ERROR_MEMORY, "no memory for workers");
     enum error_code code = OK;
@@ -85,7 +85,8 @@ enum error_code own_workers_watch(struct coordinator *coordinator, int64_t now_m
 void own_workers_stop(struct coordinator *coordinator)
 {
     int64_t until = clock_now_ms() + GRACE_MS;
-    for (uint32_t i = 0; coordinator->own && i < coordinator->settings->own_workers; i++) {
+    for (uint32_t i = 0; coordinator->own && i < coordinator->settings->own_workers;
+         i++) {
         pid_t pid = coordinator->own[i].pid;
         int status;
         while (pid && waitpid(pid, &status, WNOHANG) == 0) {
@@ -99,6 +100,5 @@ void own_workers_stop(struct coordinator *coordinator)
             peer->link = NULL;
         }
     }
-    free(coordinator->own);
     coordinator->own = NULL;
 }

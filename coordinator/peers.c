@@ -27,14 +27,11 @@ struct peer *peers_by_number(struct coordinator *coordinator, uint32_t number)
 
 static struct peer *add_peer(struct coordinator *coordinator, peer_id id)
 {
-    if (coordinator->peer_count == coordinator->peer_capacity) {
-        size_t capacity = coordinator->peer_capacity ? coordinator->peer_capacity * 2 : 8;
-        struct peer *grown = realloc(coordinator->peers, capacity * sizeof *grown);
-        if (!grown)
-            return NULL;
-        coordinator->peers = grown;
-        coordinator->peer_capacity = capacity;
-    }
+    struct peer *grown = array_grow(coordinator->peers, &coordinator->peer_capacity,
+                                    coordinator->peer_count + 1, sizeof *grown);
+    if (!grown)
+        return NULL;
+    coordinator->peers = grown;
     struct peer *peer = &coordinator->peers[coordinator->peer_count];
     *peer = (struct peer){.id = id};
     peer->link = link_create(lock_session(coordinator->settings->lock), &link_settings);

@@ -5,7 +5,7 @@
 #ifndef COORDINATOR_SCHEDULE_BOOKS_H
 #define COORDINATOR_SCHEDULE_BOOKS_H
 
-#include "coordinator/chain.h"
+#include "coordinator/unit_chain.h"
 #include "coordinator/schedule.h"
 #include "coordinator/schedule_fault.h"
 #include "coordinator/schedule_stream.h"

@@ -12,6 +12,23 @@ bool size_multiply(size_t a, size_t b, size_t *product)
     return true;
 }
 
+void *array_grow(void *items, size_t *capacity, size_t wanted, size_t element)
+{
+    size_t size, larger = *capacity + *capacity / 2 + 8;
+    if (wanted <= *capacity && items)
+        return items;
+    if (larger < wanted)
+        larger = wanted;
+    if (!size_multiply(larger, element, &size))
+        return NULL;
+    unsigned char *grown = realloc(items, size);
+    if (!grown)
+        return NULL;
+    memset(grown + *capacity * element, 0, size - *capacity * element);
+    *capacity = larger;
+    return grown;
+}
+
 void bytes_clear(struct bytes *bytes)
 {
     free(bytes->data);

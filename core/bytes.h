@@ -9,6 +9,11 @@
 /* False when a * b does not fit into size_t; *product is then unchanged. */
 bool size_multiply(size_t a, size_t b, size_t *product);
 
+/* Make an array of `*capacity` elements hold at least `wanted`; it grows by half and more,
+ * new elements are zero. `items` (NULL: none yet) is owned by the caller, who frees it with
+ * free(), and is taken: use the result. NULL: no memory, `items` is as it was. */
+void *array_grow(void *items, size_t *capacity, size_t wanted, size_t element);
+
 /* A byte string that grows. {0} is an empty one. A failed growth sets `is_bad` and
  * makes every later put do nothing, so that a writer checks once, at the end. */
 struct bytes {

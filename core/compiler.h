@@ -7,4 +7,7 @@
 #define PREFETCH(address) __builtin_prefetch(address)
 #define TRAILING_ZEROS(value) ((unsigned)__builtin_ctzll(value)) /* value != 0 */
 
+/* Does the CPU have the extension ("avx2")? x86-64 only. */
+#define CPU_SUPPORTS(extension) __builtin_cpu_supports(extension)
+
 #endif

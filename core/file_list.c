@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/arena.h"
+#include "core/bytes.h"
 
 enum { PATH_ROOM = 4096, DEPTH_MAX = 64 };
 
@@ -32,16 +33,11 @@ void file_list_clear(struct file_list *list)
 static enum error_code add_file(struct file_list *list, const char *path, size_t size,
                                 size_t fixed, struct error *error)
 {
-    if (list->count == list->capacity) {
-        size_t wanted = list->capacity ? list->capacity * 2 : 64;
-        struct listed_file *items = NULL;
-        if (wanted < SIZE_MAX / sizeof *items)
-            items = realloc(list->items, wanted * sizeof *items);
-        if (!items)
-            return error_set(error, ERROR_MEMORY, "no memory for the list of files");
-        list->items = items;
-        list->capacity = wanted;
-    }
+    struct listed_file *items =
+        array_grow(list->items, &list->capacity, list->count + 1, sizeof *items);
+    if (!items)
+        return error_set(error, ERROR_MEMORY, "no memory for the list of files");
+    list->items = items;
     const char *copy = arena_copy_text(list->arena, path, size);
     if (!copy)
         return error_set(error, ERROR_MEMORY, "no memory for the list of files");

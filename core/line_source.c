@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/bytes.h"
+
 enum {
     BUFFER_SIZE = 1024 * 1024,
     BUFFER_KEPT = 8 * 1024 * 1024, /* a larger one is given back after its extent */
@@ -69,15 +71,16 @@ static enum error_code make_room(struct line_source *source, size_t wanted,
 {
     if (wanted <= source->capacity)
         return OK;
+    size_t capacity = source->capacity ? source->capacity + PADDING : 0;
     unsigned char *room = NULL;
     if (wanted < SIZE_MAX / 2)
-        room = realloc(source->room, wanted + PADDING);
+        room = array_grow(source->room, &capacity, wanted + PADDING, 1);
     if (!room)
         return error_set(error, ERROR_MEMORY, "no memory for a record of \"%s\"",
                          source->extent.path);
     memset(room + wanted, 0, PADDING);
     source->room = room;
-    source->capacity = wanted;
+    source->capacity = capacity - PADDING;
     source->window = room;
     return OK;
 }

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/compiler.h"
+
 /* The whole of a small file as text; -1: cannot be read. */
 static ssize_t read_text(const char *path, char *text, size_t size)
 {
@@ -188,12 +190,11 @@ uint64_t platform_free_bytes(const char *path)
 const char *platform_cpu_level(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
+    if (CPU_SUPPORTS("avx512f") && CPU_SUPPORTS("avx512bw") && CPU_SUPPORTS("avx512vl"))
         return "x86-64-v4";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (CPU_SUPPORTS("avx2") && CPU_SUPPORTS("fma"))
         return "x86-64-v3";
-    if (__builtin_cpu_supports("sse4.2"))
+    if (CPU_SUPPORTS("sse4.2"))
         return "x86-64-v2";
     return "x86-64";
 #else

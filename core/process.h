@@ -22,8 +22,8 @@ struct process_descriptor { /* an open file given to the program */
 };
 
 struct process_settings {
-    char *const *argv;        /* program (looked for in PATH) and arguments; ends with NULL */
-    char *const *environment; /* NULL: ours */
+    char *const *argv; /* program (looked for in PATH) and arguments; ends with NULL */
+    char *const *environment;   /* NULL: ours */
     bool has_input, has_output; /* pipes; else it shares our own */
     bool is_group;              /* leads a process group of its own */
     bool is_guarded; /* dies with this process, even by SIGKILL: started through our own

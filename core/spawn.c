@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <spawn.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/arena.h"
 #include "core/platform.h"
 
 extern char **environ;
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, ARENA_BLOCK = 16 << 10 };
 
 static const char *const single_threads[] = {"OPENBLAS_NUM_THREADS=1",
                                              "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
@@ -41,9 +41,13 @@ enum error_code spawn_self(char *const argv[], pid_t *pid, struct error *error)
     size_t count = 0;
     while (environ[count])
         count++;
-    char **environment = calloc(count + SINGLE_THREADS + 1, sizeof *environment);
-    if (!environment)
+    struct arena *arena = arena_create(ARENA_BLOCK, 0);
+    char **environment =
+        arena ? ARENA_NEW(arena, char *, count + SINGLE_THREADS + 1) : NULL;
+    if (!environment) {
+        arena_destroy(arena);
         return error_set(error, ERROR_MEMORY, "no memory for an environment");
+    }
     size_t used = 0;
     for (size_t i = 0; i < count; i++)
         if (!is_left_out(environ[i]))
@@ -54,7 +58,7 @@ enum error_code spawn_self(char *const argv[], pid_t *pid, struct error *error)
         environment[used++] = copies[i];
     }
     int number = posix_spawn(pid, path, NULL, NULL, argv, environment);
-    free(environment);
+    arena_destroy(arena);
     if (number != 0)
         return error_set_errno(error, ERROR_IO, number, "cannot start \"%s\"", path);
     return OK;

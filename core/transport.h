@@ -68,6 +68,15 @@ struct transport_type {
     void (*close)(struct transport *self, int drain_ms);
 };
 
+/* Make the state of a transport and open it; transport_close() may be called whatever
+ * this returned. `options` is borrowed until then. */
+enum error_code transport_open(struct transport *transport,
+                               const struct transport_type *type,
+                               enum transport_role role,
+                               const struct transport_options *options,
+                               struct error *error);
+void transport_close(struct transport *transport, int drain_ms);
+
 extern const struct transport_type transport_zmq;
 
 /* Load millrace-mpi.so from beside the executable, LIBDIR/millrace or

@@ -4,7 +4,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "worker/loop.h"
+#include "worker/worker_loop.h"
 #include "worker/worker_state.h"
 
 enum { INFRASTRUCTURE_TRIES = 3, DEATHS_MAX = 50 };

@@ -140,6 +140,23 @@ static int exit_status(enum error_code code)
     return code == ERROR_MEMORY ? EXECUTOR_EXIT_MEMORY : 1;
 }
 
+static struct executor *create_executor(int channel_fd, int flight_fd)
+{
+    struct executor *executor = calloc(1, sizeof *executor);
+    if (!executor)
+        return NULL;
+    executor->phase = UINT32_MAX;
+    channel_init(&executor->channel, channel_fd);
+    executor->flight = mmap(NULL, sizeof *executor->flight, PROT_READ | PROT_WRITE,
+                            MAP_SHARED, flight_fd, 0);
+    (void)close(flight_fd);
+    if (executor->flight == MAP_FAILED) {
+        free(executor);
+        return NULL;
+    }
+    return executor;
+}
+
 int executor_main(int argc, char **argv)
 {
     if (argc < 4)
@@ -154,15 +171,8 @@ int executor_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     log_open("executor", LEVEL_WARNING);
 
-    struct executor *executor = calloc(1, sizeof *executor);
+    struct executor *executor = create_executor(channel_fd, flight_fd);
     if (!executor)
-        return EXECUTOR_EXIT_MEMORY;
-    executor->phase = UINT32_MAX;
-    channel_init(&executor->channel, channel_fd);
-    executor->flight = mmap(NULL, sizeof *executor->flight, PROT_READ | PROT_WRITE,
-                            MAP_SHARED, flight_fd, 0);
-    (void)close(flight_fd);
-    if (executor->flight == MAP_FAILED)
         return EXECUTOR_EXIT_MEMORY;
     struct error error = {0};
     enum error_code code = serve(executor, &error);

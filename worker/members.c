@@ -14,7 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/platform.h"
-#include "worker/loop.h"
+#include "worker/worker_loop.h"
 #include "core/spawn.h"
 #include "worker/worker_state.h"
 

@@ -6,7 +6,7 @@
 
 #include "core/arena.h"
 #include "core/platform.h"
-#include "worker/loop.h"
+#include "worker/worker_loop.h"
 #include "worker/worker_state.h"
 
 enum { SLOTS_LEAST = 48, FILL_MAX = 64, SLOT_BYTES = 32 << 20, STREAM_FAILURES = 3 };
@@ -16,8 +16,9 @@ enum error_code streams_prepare(struct worker *worker, struct error *error)
     uint32_t count = worker->member_count * 2 + 3;
     if (count < SLOTS_LEAST)
         count = SLOTS_LEAST;
-    worker->slots = calloc(count, sizeof *worker->slots);
-    worker->streams = calloc(worker->member_count, sizeof *worker->streams);
+    worker->slots = ARENA_NEW(worker->arena, struct worker_slot, count);
+    worker->streams = array_grow(NULL, &worker->stream_capacity, worker->member_count,
+                                 sizeof *worker->streams);
     if (!worker->slots || !worker->streams)
         return error_set(error, ERROR_MEMORY, "no memory for slots");
     worker->stream_count = worker->member_count;
@@ -65,7 +66,8 @@ enum error_code streams_accept(struct worker *worker, struct held_lease *held,
             stream = &worker->streams[i];
     if (!stream) {
         struct worker_stream *grown =
-            realloc(worker->streams, (worker->stream_count + 1) * sizeof *grown);
+            array_grow(worker->streams, &worker->stream_capacity,
+                       (size_t)worker->stream_count + 1, sizeof *grown);
         if (!grown)
             return error_set(error, ERROR_MEMORY, "no memory for a stream");
         worker->streams = grown;
@@ -266,15 +268,12 @@ enum error_code streams_count_finished(struct worker *worker, shard_id shard,
                                        struct error *error)
 {
     struct unpublished_run *found = find_run(worker, SHARD_RUN(shard));
-    if (!found && worker->run_count == worker->run_capacity) {
-        size_t capacity = worker->run_capacity ? worker->run_capacity * 2 : 16;
-        struct unpublished_run *grown = realloc(worker->runs, capacity * sizeof *grown);
+    if (!found) {
+        struct unpublished_run *grown = array_grow(worker->runs, &worker->run_capacity,
+                                                   worker->run_count + 1, sizeof *grown);
         if (!grown)
             return error_set(error, ERROR_MEMORY, "no memory for a stream");
         worker->runs = grown;
-        worker->run_capacity = capacity;
-    }
-    if (!found) {
         found = &worker->runs[worker->run_count++];
         *found = (struct unpublished_run){.run = SHARD_RUN(shard)};
     }
@@ -426,7 +425,6 @@ void streams_clear(struct worker *worker)
     }
     for (uint32_t i = 0; i < worker->stream_count; i++)
         held_lease_release(worker->streams[i].held);
-    free(worker->slots);
     free(worker->streams);
     free(worker->runs);
     worker->slots = NULL;

@@ -3,30 +3,30 @@
 #include <string.h>
 
 #include "core/arena.h"
-#include "worker/loop.h"
+#include "worker/worker_loop.h"
 #include "worker/worker_state.h"
 
 enum {
     QUEUE_US = 20000, /* work that lies ready at an executor, so that it never waits */
     QUEUE_MAX = 4096, /* shards */
-    LEASE_BLOCK = 4096,
-    HUNT_STEP = 16
+    LEASE_BLOCK = 4096
 };
 
 enum error_code task_list_push(struct task_list *list, struct task task, bool at_front,
                                struct error *error)
 {
     if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        struct task *grown = calloc(capacity, sizeof *grown);
+        size_t before = list->capacity;
+        struct task *grown =
+            array_grow(list->items, &list->capacity, list->count + 1, sizeof *grown);
         if (!grown)
             return error_set(error, ERROR_MEMORY, "no memory for a task");
-        for (size_t i = 0; i < list->count; i++)
-            grown[i] = *task_list_at(list, i);
-        free(list->items);
+        /* What wrapped around the old end goes behind it, as far as there is room. */
+        size_t wrapped = list->first, room = list->capacity - before;
+        size_t moved = wrapped < room ? wrapped : room;
+        memcpy(grown + before, grown, moved * sizeof *grown);
+        memmove(grown, grown + moved, (wrapped - moved) * sizeof *grown);
         list->items = grown;
-        list->capacity = capacity;
-        list->first = 0;
     }
     if (at_front)
         list->first = (list->first + list->capacity - 1) % list->capacity;
@@ -173,16 +173,13 @@ struct hunt *hunt_make(struct worker *worker, shard_id shard, struct error *erro
     struct hunt *found = hunt_find(worker, shard);
     if (found)
         return found;
-    if (worker->hunt_count == worker->hunt_capacity) {
-        size_t capacity = worker->hunt_capacity + HUNT_STEP;
-        struct hunt *grown = realloc(worker->hunts, capacity * sizeof *grown);
-        if (!grown) {
-            (void)error_set(error, ERROR_MEMORY, "no memory for a hunt");
-            return NULL;
-        }
-        worker->hunts = grown;
-        worker->hunt_capacity = capacity;
+    struct hunt *grown = array_grow(worker->hunts, &worker->hunt_capacity,
+                                    worker->hunt_count + 1, sizeof *grown);
+    if (!grown) {
+        (void)error_set(error, ERROR_MEMORY, "no memory for a hunt");
+        return NULL;
     }
+    worker->hunts = grown;
     worker->hunts[worker->hunt_count] = (struct hunt){.shard = shard};
     return &worker->hunts[worker->hunt_count++];
 }

@@ -129,6 +129,7 @@ struct worker {
     size_t hunt_count, hunt_capacity;
     struct worker_stream *streams; /* (stream_count) places */
     uint32_t stream_count;
+    size_t stream_capacity;
     struct unpublished_run *runs; /* (run_count): of streams alone */
     size_t run_count, run_capacity;
     struct worker_slot *slots;
@@ -211,7 +212,7 @@ uint32_t members_unpublished(const struct worker *worker);
 enum error_code member_died(struct worker *worker, struct member *member, int status,
                             struct error *error);
 
-/* loop.c */
+/* worker_loop.c */
 enum error_code worker_send(struct worker *worker, const struct message *message,
                             struct error *error);
 enum error_code worker_fail_shard(struct worker *worker, shard_id shard, uint32_t epoch,

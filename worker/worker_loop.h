@@ -1,6 +1,6 @@
-/* loop.h - the worker process: one thread that leases shards and supervises executors */
-#ifndef WORKER_LOOP_H
-#define WORKER_LOOP_H
+/* worker_loop.h - the worker process: leases shards, supervises executors */
+#ifndef WORKER_WORKER_LOOP_H
+#define WORKER_WORKER_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>

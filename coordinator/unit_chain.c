@@ -1,5 +1,5 @@
-/* chain.c - doubly linked lists of things that have numbers */
-#include "coordinator/chain.h"
+/* unit_chain.c - doubly linked lists of things that have numbers */
+#include "coordinator/unit_chain.h"
 
 static struct chain_link *link_of(struct chain_links links, uint32_t thing)
 {

@@ -1,5 +1,5 @@
-/* loop.c - the worker process: talk to the coordinator, supervise executors */
-#include "worker/loop.h"
+/* worker_loop.c - the worker process: talk to the coordinator, supervise executors */
+#include "worker/worker_loop.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/platform.h"
 #include "core/scratch.h"
+#include "core/stop_signal.h"
 #include "stages/registry.h"
 #include "worker/worker_state.h"
 
@@ -25,14 +26,6 @@ enum {
     PATH_SIZE = 4096,
     ARENA_BLOCK = 64 << 10
 };
-
-static volatile sig_atomic_t stop_requested; /* set by the handler alone */
-
-static void request_stop(int signal)
-{
-    (void)signal;
-    stop_requested = 1;
-}
 
 enum error_code worker_send(struct worker *worker, const struct message *message,
                             struct error *error)
@@ -320,7 +313,7 @@ static enum error_code check_coordinator(const struct worker *worker, int64_t no
 {
     if (worker->settings->is_own && getppid() != worker->settings->parent)
         return error_set(error, ERROR_CLOSED, "the coordinator is gone");
-    if (stop_requested && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
+    if (stop_signal_count() && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
         return error_set(error, ERROR_CLOSED, "stopped by a signal");
     int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
     if (worker->pipeline && now_ms - worker->heard_ms > limit_ms)
@@ -341,28 +334,15 @@ static enum error_code converse(struct worker *worker, struct error *error)
             code = listen(worker, timeout_ms, error);
         if (code == OK)
             code = advance(worker, clock_now_ms(), error);
-        if (code == OK && stop_requested && worker->pipeline)
+        if (code == OK && stop_signal_count() && worker->pipeline)
             worker->is_draining = true;
-        if (code == OK && stop_requested && worker->has_returned &&
+        if (code == OK && stop_signal_count() && worker->has_returned &&
             link_unacknowledged(worker->link) == 0)
             worker->is_leaving = true;
         if (code == OK)
             code = check_coordinator(worker, clock_now_ms(), error);
     }
     return code;
-}
-
-static void install_signals(const struct worker_settings *settings)
-{
-    struct sigaction action = {.sa_handler = request_stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGUSR1, &action, NULL);
-    if (settings->is_own)
-        action.sa_handler = SIG_IGN; /* the terminal tells the coordinator, too */
-    (void)sigaction(SIGINT, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 static uint64_t make_incarnation(void)
@@ -383,7 +363,9 @@ static enum error_code prepare_worker(struct worker *worker, struct error *error
     worker->arena = arena_create(ARENA_BLOCK, 0);
     worker->message_arena = arena_create(ARENA_BLOCK, 0);
     worker->member_count = worker->settings->executors;
-    worker->members = calloc(worker->member_count, sizeof *worker->members);
+    worker->members = worker->arena
+                          ? ARENA_NEW(worker->arena, struct member, worker->member_count)
+                          : NULL;
     worker->link = link_create(worker->incarnation, &link);
     if (!worker->arena || !worker->message_arena || !worker->members || !worker->link)
         return error_set(error, ERROR_MEMORY, "no memory for a worker");
@@ -401,7 +383,6 @@ static void release_worker(struct worker *worker)
     members_stop(worker);
     tasks_clear(worker);
     streams_clear(worker);
-    free(worker->members);
     link_destroy(worker->link);
     arena_destroy(worker->arena);
     arena_destroy(worker->message_arena);
@@ -410,15 +391,24 @@ static void release_worker(struct worker *worker)
     scratch_remove(worker->scratch);
 }
 
+static struct worker *create_worker(const struct worker_settings *settings,
+                                    const struct transport *transport)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker) {
+        worker->settings = settings;
+        worker->transport = *transport;
+    }
+    return worker;
+}
+
 /* One conversation with one coordinator, from HELLO to the end. */
 static enum error_code serve_once(const struct worker_settings *settings,
                                   struct transport *transport, struct error *error)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
+    struct worker *worker = create_worker(settings, transport);
     if (!worker)
         return error_set(error, ERROR_MEMORY, "no memory for a worker");
-    worker->settings = settings;
-    worker->transport = *transport;
     enum error_code code = prepare_worker(worker, error);
     if (code == OK)
         code = converse(worker, error);
@@ -438,23 +428,19 @@ enum error_code worker_run(const struct worker_settings *settings, struct error 
 {
     if (settings->is_own)
         platform_die_with_parent(SIGTERM, settings->parent);
-    install_signals(settings);
-    struct transport transport = {.type = settings->transport};
-    transport.state = calloc(1, transport.type->state_size);
-    if (!transport.state)
-        return error_set(error, ERROR_MEMORY, "no memory for a transport");
-    enum error_code code =
-        transport.type->open(&transport, TRANSPORT_WORKER, &settings->options, error);
+    stop_signal_catch(settings->is_own); /* the terminal tells the coordinator, too */
+    struct transport transport;
+    enum error_code code = transport_open(&transport, settings->transport,
+                                          TRANSPORT_WORKER, &settings->options, error);
     while (code == OK) {
         code = serve_once(settings, &transport, error);
         bool is_lost = code == ERROR_CLOSED && !settings->is_own &&
-                       settings->waits_for_ever && !stop_requested;
+                       settings->waits_for_ever && !stop_signal_count();
         if (!is_lost)
             break;
         log_at(LEVEL_WARNING, "%s: joining anew", error ? error->text : "lost");
         code = OK;
     }
-    transport.type->close(&transport, DRAIN_MS);
-    free(transport.state);
-    return code == ERROR_CLOSED && stop_requested ? OK : code;
+    transport_close(&transport, DRAIN_MS);
+    return code == ERROR_CLOSED && stop_signal_count() ? OK : code;
 }

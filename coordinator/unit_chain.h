@@ -1,8 +1,8 @@
-/* chain.h - doubly linked lists of things that have numbers
+/* unit_chain.h - doubly linked lists of things that have numbers
  *
  * The things stand in an array and carry their links; 0 is no thing. All in O(1). */
-#ifndef COORDINATOR_CHAIN_H
-#define COORDINATOR_CHAIN_H
+#ifndef COORDINATOR_UNIT_CHAIN_H
+#define COORDINATOR_UNIT_CHAIN_H
 
 #include <stddef.h>
 #include <stdint.h>
