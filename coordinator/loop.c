@@ -27,7 +27,7 @@ static struct schedule_settings schedule_settings(const struct pipeline *pipelin
     return (struct schedule_settings){.silence_ms = limits->silence_ms,
                                       .shard_attempts = (uint32_t)limits->attempts,
                                       .infrastructure_attempts = 100,
-                                      .worker_failures = 3,
+                                      .worker_failures = 8,
                                       .speculate = limits->speculate,
                                       .speculate_min_ms =
                                           limits->speculate < 1 ? 0 : 1000};
