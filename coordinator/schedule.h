@@ -1,7 +1,10 @@
 /* schedule.h - who does which shard: a state machine without I/O or clock
  *
  * Events go in with the time, actions come out; the loop carries them out. A unit is what
- * is leased: a shard of a plain file, group, phase or bucket, or a whole stream. */
+ * is leased: a shard of a plain file, group, phase or bucket, or a whole stream.
+ *
+ * An event costs a constant amount of work for each lease it moves, however many shards and
+ * workers there are; a shard takes 36 bytes. */
 #ifndef COORDINATOR_SCHEDULE_H
 #define COORDINATOR_SCHEDULE_H
 
@@ -20,8 +23,11 @@ struct schedule_settings {
     uint32_t shard_attempts; /* failures blamed on a shard before the run fails */
     uint32_t infrastructure_attempts; /* failures blamed on machines, per shard */
     uint32_t worker_failures; /* different shards failing one after another on one worker,
-                                 none done between: it is set aside */
-    double speculate;         /* lease age over the median duration; 0: never */
+                                 none done between: it is set aside; at most 16, 0: never.
+                                 Shards are done when they are published: allow for the
+                                 failures of a volume's age */
+    double speculate;         /* lease age over the median duration; 0: never. While no
+                                 shard is done the minimum below is the median */
     int64_t speculate_min_ms; /* no unit younger than this is given to a second worker */
 };
 
@@ -30,7 +36,8 @@ enum schedule_event_type {
     EVENT_LEAVE,  /* worker: BYE, or its connection is gone for good */
     EVENT_CREDIT, /* worker, credit, stream_credit, held: a heartbeat; absolute numbers */
     EVENT_DONE,   /* worker, shard, epoch: published and in the ledger */
-    EVENT_FAIL,   /* worker, shard, epoch, fail_class, ordinal, stage, reason */
+    EVENT_FAIL, /* worker, shard, epoch, fail_class, ordinal, stage, reason; of a shard or
+                     of a whole stream */
     EVENT_RETURN, /* worker, shard, count, epoch: given back undone, nobody's fault */
     EVENT_STREAM, /* worker, run in shard, epoch, count: all shards of a stream are known */
     EVENT_DRAIN, /* no new leases from now on */
@@ -47,19 +54,24 @@ struct schedule_event {
     uint32_t epoch;
     enum fail_class fail_class;
     uint32_t ordinal, stage;
-    const char *reason; /* static or living as long as the schedule */
+    const char
+        *reason; /* static or living as long as the schedule; GIVE_UP hands it on */
 };
 
 enum schedule_action_type {
-    ACTION_LEASE,     /* worker, shard, count, epoch: consecutive units of one run */
-    ACTION_REVOKE,    /* worker, shard, epoch: done elsewhere, or no longer wanted */
+    ACTION_LEASE,  /* worker, shard, count, epoch: consecutive units of one run; or one
+                         shard of a stream, again, to the stream's holder */
+    ACTION_REVOKE, /* worker, shard, epoch: done elsewhere, or no longer wanted; the lease
+                         is ended already. A stream, or one shard of a stream */
     ACTION_SUSPECT,   /* shard, ordinal, stage, reason, strikes: note in the ledger */
-    ACTION_SET_ASIDE, /* worker: gets no more leases; its own come back */
+    ACTION_SET_ASIDE, /* worker: gets no more leases, its own came back; until no other one
+                         is left, when it is leased to again (if it still joins in) */
     ACTION_LOST,      /* worker: was silent for too long; its leases went back */
     ACTION_FLUSH,     /* worker: seal now, all that is left is unpublished results */
     ACTION_COMPLETE,  /* every unit is done */
     ACTION_DRAINED,   /* after EVENT_DRAIN: nobody holds a lease any more */
-    ACTION_GIVE_UP    /* shard, reason: budgets are spent; the run has failed */
+    ACTION_GIVE_UP /* shard, reason: budgets are spent; the run has failed. Once; nothing
+                         is leased any more, EVENT_DRAIN brings the rest home */
 };
 
 struct schedule_action {

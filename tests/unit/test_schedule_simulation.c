@@ -600,6 +600,17 @@ struct big {
     int64_t now_ms;
 };
 
+static void big_revoke(struct big_worker *worker, uint32_t index)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < worker->count; i++) {
+        struct big_lease lease = worker->leases[(worker->first + i) % BIG_CREDIT];
+        if (lease.index != index)
+            worker->leases[(worker->first + kept++) % BIG_CREDIT] = lease;
+    }
+    worker->count = kept;
+}
+
 static void big_play(struct big *big, struct schedule_event event)
 {
     struct schedule_actions actions;
@@ -609,11 +620,14 @@ static void big_play(struct big *big, struct schedule_event event)
     big->steps++;
     for (size_t i = 0; i < actions.count; i++) {
         const struct schedule_action *action = &actions.items[i];
+        assert_true(action->type != ACTION_GIVE_UP);
         if (action->type == ACTION_COMPLETE)
             big->is_complete = true;
+        struct big_worker *worker = &big->workers[action->worker];
+        if (action->type == ACTION_REVOKE)
+            big_revoke(worker, SHARD_INDEX(action->shard));
         if (action->type != ACTION_LEASE)
             continue;
-        struct big_worker *worker = &big->workers[action->worker];
         for (uint32_t k = 0; k < action->count; k++) {
             assert_true(worker->count < BIG_CREDIT);
             worker->leases[(worker->first + worker->count++) % BIG_CREDIT] =
@@ -640,7 +654,7 @@ static void big_round(struct big *big, uint32_t round)
         struct big_lease lease = worker->leases[worker->first];
         worker->first = (worker->first + 1) % BIG_CREDIT;
         worker->count--;
-        bool is_bad = (lease.index * UINT32_C(2654435761) + lease.epoch) % 1000 == 0;
+        bool is_bad = (lease.index * UINT32_C(2654435761) + i + lease.epoch) % 1000 == 0;
         big_play(big, (struct schedule_event){.type = is_bad ? EVENT_FAIL : EVENT_DONE,
                                               .worker = i,
                                               .shard = SHARD_ID(0, lease.index),
@@ -652,15 +666,14 @@ static void big_round(struct big *big, uint32_t round)
         big_play(big, (struct schedule_event){.type = EVENT_TICK});
 }
 
-static void a_million_shards_take_little_time_and_memory(void **state)
+static void run_big(double speculate)
 {
-    (void)state;
     const struct run run = {.kind = RUN_PLAIN, .count = BIG_SHARDS};
     const struct schedule_settings settings = {.silence_ms = 2000,
                                                .shard_attempts = 3,
                                                .infrastructure_attempts = 20,
                                                .worker_failures = 5,
-                                               .speculate = 0};
+                                               .speculate = speculate};
     struct big big = {0};
     struct error error;
     big.workers = calloc(BIG_WORKERS + 1, sizeof *big.workers);
@@ -670,7 +683,7 @@ static void a_million_shards_take_little_time_and_memory(void **state)
     for (uint32_t i = 1; i <= BIG_WORKERS; i++)
         big_play(&big, (struct schedule_event){
                            .type = EVENT_JOIN, .worker = i, .credit = BIG_CREDIT});
-    for (uint32_t round = 1; !big.is_complete; round++)
+    for (uint32_t round = 1; !big.is_complete && round < 1000; round++)
         big_round(&big, round);
     int64_t spent_us = clock_process_us() - begin_us;
     struct schedule_counts counts;
@@ -679,14 +692,27 @@ static void a_million_shards_take_little_time_and_memory(void **state)
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
     print_message("# %d shards, %d workers: %.2f us a shard, %llu events, %ld MB, "
-                  "%llu retried\n",
+                  "%llu retried, %llu speculated\n",
                   BIG_SHARDS, BIG_WORKERS, (double)spent_us / BIG_SHARDS,
                   (unsigned long long)big.steps, usage.ru_maxrss / 1024,
-                  (unsigned long long)counts.retried);
+                  (unsigned long long)counts.retried,
+                  (unsigned long long)counts.speculated);
     assert_true(spent_us < INT64_C(20) * BIG_SHARDS);
     assert_true(usage.ru_maxrss < 1024 * 1024);
     schedule_destroy(big.schedule);
     free(big.workers);
+}
+
+static void a_million_shards_take_little_time_and_memory(void **state)
+{
+    (void)state;
+    run_big(0);
+}
+
+static void forced_speculation_does_not_make_it_slow(void **state)
+{
+    (void)state;
+    run_big(0.0001);
 }
 
 int main(void)
@@ -694,6 +720,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_histories_end_with_every_shard_done_once),
         cmocka_unit_test(a_million_shards_take_little_time_and_memory),
+        cmocka_unit_test(forced_speculation_does_not_make_it_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
