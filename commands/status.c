@@ -56,7 +56,7 @@ static void correct_state(struct status *status)
 /* 1234567 as "1,234,567". */
 static const char *grouped(uint64_t value, char text[NUMBER_SIZE])
 {
-    char *at = text + NUMBER_SIZE - 1;
+    char *at = &text[NUMBER_SIZE - 1];
     *at = 0;
     for (int digits = 0; digits == 0 || value; value /= 10, digits++) {
         if (digits && digits % 3 == 0)

@@ -429,7 +429,7 @@ enum error_code lock_acquire(const char *job, int64_t beat_ms, struct job_lock *
 {
     struct job_lock *made = NULL;
     enum error_code code = create_lock(job, &made, error);
-    if (code != OK)
+    if (!made)
         return code;
     bool is_taken = false;
     for (int i = 0; code == OK && !is_taken && i < ATTEMPTS; i++) {
@@ -459,7 +459,7 @@ enum error_code lock_acquire(const char *job, int64_t beat_ms, struct job_lock *
 static enum error_code check(const struct job_lock *lock, struct error *error)
 {
     char path[PATH_SIZE];
-    struct lock_record latest;
+    struct lock_record latest = {0};
     const struct lock_record *ours = &lock->record;
     enum error_code code = make_path(path, lock->job, "lock.", ours->session + 1, error);
     if (code == OK)

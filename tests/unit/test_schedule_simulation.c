@@ -698,7 +698,7 @@ static void run_big(double speculate)
                   (unsigned long long)counts.retried,
                   (unsigned long long)counts.speculated);
     assert_true(spent_us < INT64_C(20) * BIG_SHARDS);
-    assert_true(usage.ru_maxrss < 1024 * 1024);
+    assert_true(usage.ru_maxrss < 1024L * 1024);
     schedule_destroy(big.schedule);
     free(big.workers);
 }
