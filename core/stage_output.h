@@ -10,7 +10,7 @@
 
 struct arena;
 
-/* What became of one row: {0}, it stays. */
+/* What became of one row: {0}, it stays. The first verdict on a row stands. */
 struct row_verdict {
     const char *reason; /* NULL: stays; as the stage gave it */
     const char *detail; /* rejects only; in the arena, NULL allowed */

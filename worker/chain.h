@@ -45,8 +45,9 @@ struct chain_reject {
     struct reject reject; /* .file is NULL: names are the caller's matter */
 };
 
-/* What became of one input batch. All of it lies in the arena given to chain_run(), but
- * reasons, which are static or borrowed from the isolation. */
+/* What became of one input batch. All of it lies in the arena given to chain_run(), but the
+ * reasons' texts: they live until chain_close(), those of suspects as long as the
+ * isolation. */
 struct chain_outcome {
     const struct batch *const *batches; /* (batch_count), none empty, in input order; more
                                            than one only where records ran apart */

@@ -1,0 +1,142 @@
+/* test_unicode.c - decoding, cutting, and the quick check against the full way */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "core/unicode.h"
+
+/* UTF-8 of a code point, by the book. */
+static size_t encode(uint32_t code, unsigned char *out)
+{
+    if (code < 0x80) {
+        out[0] = (unsigned char)code;
+        return 1;
+    }
+    size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char heads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = length; i-- > 1; code >>= 6)
+        out[i] = (unsigned char)(0x80 | (code & 0x3F));
+    out[0] = (unsigned char)(heads[length] | code);
+    return length;
+}
+
+static void every_code_point_decodes_and_no_surrogate(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code <= 0x110010; code++) {
+        unsigned char text[4];
+        uint32_t found = 0;
+        size_t length = encode(code, text);
+        bool is_valid = code <= 0x10FFFF && !(code >= 0xD800 && code < 0xE000);
+        assert_int_equal(unicode_decode(text, length, &found), is_valid ? length : 0);
+        if (is_valid)
+            assert_int_equal(found, code);
+        if (length > 1)
+            assert_int_equal(unicode_decode(text, length - 1, &found), 0);
+    }
+}
+
+static void overlong_and_stray_bytes_are_no_utf8(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "\xC0\x80", "\xC1\xBF",  "\xE0\x9F\xBF",     "\xF0\x8F\xBF\xBF",
+        "\x80",     "\xBF",      "\xF8\x88\x80\x80", "\xFF",
+        "\xC3(",    "\xE2\x82(", "\xF0\x9F\x98("};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t code;
+        assert_int_equal(
+            unicode_decode((const unsigned char *)cases[i], strlen(cases[i]), &code), 0);
+    }
+}
+
+static void ascii_is_measured_to_the_byte(void **state)
+{
+    (void)state;
+    unsigned char text[100];
+    for (size_t size = 0; size <= sizeof text; size++)
+        for (size_t at = 0; at <= size; at++) {
+            memset(text, 'a', sizeof text);
+            if (at < size)
+                text[at] = 0x80;
+            assert_int_equal(unicode_ascii_length(text, size), at);
+        }
+}
+
+static void a_cut_never_splits_a_character(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\x98\x80z";
+    static const size_t wanted[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+    for (size_t max = 0; max < sizeof wanted / sizeof *wanted; max++)
+        assert_int_equal(unicode_cut(text, strlen(text), max), wanted[max]);
+    /* Not UTF-8 at all: never more than three bytes back. */
+    assert_int_equal(unicode_cut("\x80\x80\x80\x80\x80\x80\x80\x80", 8, 6), 3);
+}
+
+static void there_are_25_white_space_characters(void **state)
+{
+    (void)state;
+    uint32_t count = 0;
+    for (uint32_t code = 0; code <= 0x10FFFF; code++)
+        count += unicode_is_white_space(code);
+    assert_int_equal(count, 25);
+}
+
+/* What the quick check lets pass must come out of the full way as it went in. Two marks
+ * out of order, which compose with nothing, send the text's last characters there. */
+static void the_quick_check_agrees_with_the_full_way(void **state)
+{
+    (void)state;
+    static const char *const before[] = {
+        "", "a", "\xE1\x84\x92", "\xE0\xA7\x87", "a\xCC\xA7", "\xED\x95\x98"};
+    static const char above_below[] = "\xCD\x86\xCD\x87";
+    struct arena *arena = arena_create(1 << 16, 0);
+    struct bytes text = {0}, work = {0}, out = {0};
+    for (int form = UNICODE_NFC; form <= UNICODE_NFKD; form++) {
+        const struct unicode_table *table =
+            unicode_table_build((enum unicode_form)form, arena);
+        assert_non_null(table);
+        for (uint32_t code = 0; code < 0x30000; code++) {
+            if (code >= 0xD800 && code < 0xE000)
+                continue;
+            const char *head = before[code % (sizeof before / sizeof *before)];
+            unsigned char character[4];
+            bytes_reset(&text);
+            bytes_reset(&out);
+            bytes_put(&text, head, strlen(head));
+            bytes_put(&text, character, encode(code, character));
+            if (unicode_normal_length(table, text.data, text.size) < text.size)
+                continue;
+            bytes_put(&text, above_below, sizeof above_below - 1);
+            assert_true(unicode_normal_length(table, text.data, text.size) < text.size);
+            unicode_normalize(table, text.data, text.size, &work, &out);
+            assert_int_equal(out.size, text.size);
+            assert_memory_equal(out.data, text.data, strlen(head));
+        }
+    }
+    bytes_clear(&text);
+    bytes_clear(&work);
+    bytes_clear(&out);
+    arena_destroy(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_code_point_decodes_and_no_surrogate),
+        cmocka_unit_test(overlong_and_stray_bytes_are_no_utf8),
+        cmocka_unit_test(ascii_is_measured_to_the_byte),
+        cmocka_unit_test(a_cut_never_splits_a_character),
+        cmocka_unit_test(there_are_25_white_space_characters),
+        cmocka_unit_test(the_quick_check_agrees_with_the_full_way)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
