@@ -330,13 +330,13 @@ void process_end_format(const struct process_end *end, char *text, size_t size)
 
 int process_child_main(int argc, char **argv)
 {
-    if (argc < 4)
+    if (argc < 3)
         return NOT_RUNNABLE;
     char *rest = NULL;
-    long parent = strtol(argv[2], &rest, 10);
+    long parent = strtol(argv[1], &rest, 10);
     if (parent <= 0 || *rest)
         return NOT_RUNNABLE;
     platform_die_with_parent(SIGKILL, (int)parent);
-    (void)execvp(argv[3], argv + 3);
+    (void)execvp(argv[2], argv + 2);
     return errno == ENOENT ? NOT_FOUND : NOT_RUNNABLE;
 }

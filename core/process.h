@@ -66,8 +66,8 @@ void process_end_format(const struct process_end *end, char *text, size_t size);
 /* "SIGSEGV"; "SIG35" where a number has no name. */
 void process_signal_name(int number, char *text, size_t size);
 
-/* For main(): argv is {millrace, PROCESS_CHILD_WORD, parent's pid, program, arguments}.
- * Becomes the program; the exit status if it cannot. */
+/* For main(), as any other command: argv is {PROCESS_CHILD_WORD, parent's pid, program,
+ * arguments}. Becomes the program; returns the exit status if it cannot. */
 #define PROCESS_CHILD_WORD "--spawn-child"
 int process_child_main(int argc, char **argv);
 

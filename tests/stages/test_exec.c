@@ -273,7 +273,7 @@ static void the_descriptor_is_sound(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], PROCESS_CHILD_WORD) == 0)
-        return process_child_main(argc, argv);
+        return process_child_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "--program") == 0)
         return program_main();
     const struct CMUnitTest tests[] = {

@@ -189,7 +189,7 @@ static void a_guarded_program_dies_with_a_parent_that_is_killed(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], PROCESS_CHILD_WORD) == 0)
-        return process_child_main(argc, argv);
+        return process_child_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "--parent") == 0)
         return parent_main();
     if (argc > 1 && strcmp(argv[1], "--sleep") == 0)
