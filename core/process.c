@@ -19,8 +19,8 @@
 extern char **environ;
 
 enum { READ_SIZE = 64 << 10, PATH_SIZE = 4096, NOT_RUNNABLE = 126, NOT_FOUND = 127 };
-/* How often a wait with a time limit looks. */
-enum { LOOK_MS = 1 };
+/* How often a wait with a time limit looks; numbers of open files that are looked at. */
+enum { LOOK_MS = 1, DESCRIPTORS_SEEN = 4096 };
 
 static void close_descriptor(int *descriptor)
 {
@@ -128,13 +128,16 @@ static bool is_runnable(const char *program)
 static int spawn_guarded(const struct process_settings *settings, char *self, int input,
                          int output, int *pid)
 {
-    char word[] = PROCESS_CHILD_WORD, parent[24];
-    (void)snprintf(parent, sizeof parent, "%ld", (long)getpid());
+    char word[] = PROCESS_CHILD_WORD, orders[24 + 12 * PROCESS_DESCRIPTORS_MAX];
+    int used = snprintf(orders, sizeof orders, "%ld", (long)getpid());
+    for (size_t i = 0; i < settings->descriptor_count; i++)
+        used += snprintf(orders + used, sizeof orders - (size_t)used, ":%d",
+                         settings->descriptors[i].theirs);
     size_t count = 0;
     while (settings->argv[count])
         count++;
     struct bytes argv = {0};
-    char *const head[] = {self, word, parent};
+    char *const head[] = {self, word, orders};
     bytes_put(&argv, head, sizeof head);
     bytes_put(&argv, settings->argv, (count + 1) * sizeof *settings->argv);
     int fault = ENOMEM;
@@ -152,6 +155,8 @@ enum error_code process_start(const struct process_settings *settings,
     struct process made = {.input = -1, .output = -1, .is_group = settings->is_group};
     char self[PATH_SIZE];
     int fault = 0;
+    if (settings->is_guarded && settings->descriptor_count > PROCESS_DESCRIPTORS_MAX)
+        return error_set(error, ERROR_FATAL, "too many open files for a guarded program");
     if (!is_runnable(program))
         return error_set(error, ERROR_CONFIG, "there is no program \"%s\"", program);
     if (settings->is_guarded && platform_executable(self, sizeof self, error) != OK)
@@ -328,13 +333,37 @@ void process_end_format(const struct process_end *end, char *text, size_t size)
         (void)snprintf(text, size, "exit status %d", end->number);
 }
 
+/* Close what the parent left open by chance: a program that holds the other end of a pipe
+ * hides from others that its owner has died. `kept`: ":9:12", or nothing. */
+static bool close_others(const char *kept)
+{
+    int keep[PROCESS_DESCRIPTORS_MAX], count = 0;
+    while (*kept == ':' && count < PROCESS_DESCRIPTORS_MAX) {
+        char *rest = NULL;
+        keep[count++] = (int)strtol(kept + 1, &rest, 10);
+        kept = rest;
+    }
+    if (*kept)
+        return false;
+    long most = sysconf(_SC_OPEN_MAX);
+    int end = most > 0 && most < DESCRIPTORS_SEEN ? (int)most : DESCRIPTORS_SEEN;
+    for (int descriptor = STDERR_FILENO + 1; descriptor < end; descriptor++) {
+        bool is_kept = false;
+        for (int i = 0; i < count; i++)
+            is_kept = is_kept || keep[i] == descriptor;
+        if (!is_kept)
+            (void)close(descriptor);
+    }
+    return true;
+}
+
 int process_child_main(int argc, char **argv)
 {
     if (argc < 3)
         return NOT_RUNNABLE;
     char *rest = NULL;
     long parent = strtol(argv[1], &rest, 10);
-    if (parent <= 0 || *rest)
+    if (parent <= 0 || !close_others(rest))
         return NOT_RUNNABLE;
     platform_die_with_parent(SIGKILL, (int)parent);
     (void)execvp(argv[2], argv + 2);

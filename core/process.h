@@ -21,16 +21,18 @@ struct process_descriptor { /* an open file given to the program */
     int ours, theirs;
 };
 
+enum { PROCESS_DESCRIPTORS_MAX = 16 };
+
 struct process_settings {
     char *const *argv; /* program (looked for in PATH) and arguments; ends with NULL */
     char *const *environment;   /* NULL: ours */
     bool has_input, has_output; /* pipes; else it shares our own */
     bool is_group;              /* leads a process group of its own */
-    bool is_guarded; /* dies with this process, even by SIGKILL: started through our own
-                        executable, whose main() hands PROCESS_CHILD_WORD on to
-                        process_child_main() */
+    bool is_guarded; /* dies with this process, even by SIGKILL, and gets no open file but
+                        0, 1, 2 and `descriptors`: started through our own executable,
+                        whose main() hands PROCESS_CHILD_WORD on to process_child_main() */
     const struct process_descriptor *descriptors; /* (descriptor_count) */
-    size_t descriptor_count;
+    size_t descriptor_count; /* at most PROCESS_DESCRIPTORS_MAX where guarded */
 };
 
 /* Start it with every signal at its default. Our ends of the pipes are closed on exec and
@@ -66,8 +68,8 @@ void process_end_format(const struct process_end *end, char *text, size_t size);
 /* "SIGSEGV"; "SIG35" where a number has no name. */
 void process_signal_name(int number, char *text, size_t size);
 
-/* For main(), as any other command: argv is {PROCESS_CHILD_WORD, parent's pid, program,
- * arguments}. Becomes the program; returns the exit status if it cannot. */
+/* For main(), as any other command: argv is {PROCESS_CHILD_WORD, "PID:KEPT:...", program,
+ * arguments}, with the parent's pid and the open files to keep. Becomes the program; returns the exit status if it cannot. */
 #define PROCESS_CHILD_WORD "--spawn-child"
 int process_child_main(int argc, char **argv);
 

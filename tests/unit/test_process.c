@@ -131,6 +131,23 @@ static void a_descriptor_is_passed_on_at_its_number(void **state)
     (void)close(ends[1]);
 }
 
+static void a_guarded_program_gets_no_other_open_file(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct process process = start_shell("sleep 100 & echo $!; wait", true);
+    struct bytes out = {0};
+    struct error error;
+    assert_int_equal(process_exchange(&process, "", 0, 1, 100, &out, &error), OK);
+    (void)close(ends[1]);
+    struct pollfd closed = {.fd = ends[0], .events = POLLIN};
+    assert_int_equal(poll(&closed, 1, 5000), 1); /* no one else has the other end */
+    bytes_clear(&out);
+    (void)process_stop(&process, 0);
+    (void)close(ends[0]);
+}
+
 /* For the next case: a process that starts a guarded sleeper, which holds TOLD open, says
  * so, and waits to be killed. */
 static int parent_main(void)
@@ -200,6 +217,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_end_says_how),
         cmocka_unit_test(a_program_that_is_not_there_is_not_started),
         cmocka_unit_test(a_descriptor_is_passed_on_at_its_number),
+        cmocka_unit_test(a_guarded_program_gets_no_other_open_file),
         cmocka_unit_test(a_guarded_program_dies_with_a_parent_that_is_killed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
