@@ -209,7 +209,7 @@ static enum error_code change_column(struct stage *self, const struct column *co
         return error_set(error, ERROR_MEMORY, "no memory for offsets");
     enum error_code code =
         change_rows(state, self->options, column, count, offsets, changed, error);
-    if (code != OK || !memchr(changed, true, count * sizeof *changed))
+    if (code != OK || !memchr(changed, 1, count * sizeof *changed))
         return code;
     size_t size = (size_t)offsets[count];
     unsigned char *data = ARENA_RAW(arena, unsigned char, size);
