@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,11 +42,11 @@ static bool open_pipe(int ends[2], int ours)
            fcntl(ends[ours], F_SETFL, O_NONBLOCK) == 0;
 }
 
-static void ignore_broken_pipes(void)
+static void set_handler(int signal, void (*handler)(int))
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigemptyset(&ignore.sa_mask);
-    (void)sigaction(SIGPIPE, &ignore, NULL);
+    struct sigaction action = {.sa_handler = handler};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(signal, &action, NULL);
 }
 
 /* Every signal at its default and none blocked, in a group of its own if asked. */
@@ -56,7 +57,7 @@ static int set_attributes(const struct process_settings *settings,
     (void)sigfillset(&all);
     (void)sigemptyset(&none);
     short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-    if (settings->is_group)
+    if (settings->is_group || settings->is_guarded)
         flags |= POSIX_SPAWN_SETPGROUP;
     int fault = posix_spawnattr_setsigdefault(attributes, &all);
     fault = fault ? fault : posix_spawnattr_setsigmask(attributes, &none);
@@ -152,7 +153,9 @@ enum error_code process_start(const struct process_settings *settings,
 {
     const char *program = settings->argv[0];
     int input[2] = {-1, -1}, output[2] = {-1, -1};
-    struct process made = {.input = -1, .output = -1, .is_group = settings->is_group};
+    struct process made = {.input = -1,
+                           .output = -1,
+                           .is_group = settings->is_group || settings->is_guarded};
     char self[PATH_SIZE];
     int fault = 0;
     if (settings->is_guarded && settings->descriptor_count > PROCESS_DESCRIPTORS_MAX)
@@ -161,7 +164,7 @@ enum error_code process_start(const struct process_settings *settings,
         return error_set(error, ERROR_CONFIG, "there is no program \"%s\"", program);
     if (settings->is_guarded && platform_executable(self, sizeof self, error) != OK)
         return error_wrap(error, "cannot start \"%s\"", program);
-    ignore_broken_pipes();
+    set_handler(SIGPIPE, SIG_IGN);
     if ((settings->has_input && !open_pipe(input, 1)) ||
         (settings->has_output && !open_pipe(output, 0)))
         fault = errno;
@@ -357,15 +360,49 @@ static bool close_others(const char *kept)
     return true;
 }
 
+/* Ends this process and all others of its group. */
+static void end_group(int signal)
+{
+    (void)signal;
+    (void)kill(0, SIGKILL);
+}
+
+/* In the guard, once the program runs: let go of its pipes, wait for it, end as it did. */
+static int end_like(pid_t program)
+{
+    for (int descriptor = 0; descriptor < DESCRIPTORS_SEEN; descriptor++)
+        if (descriptor != STDERR_FILENO)
+            (void)close(descriptor);
+    int status = 0;
+    while (waitpid(program, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status);
+    const struct rlimit no_core = {0};
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    set_handler(WTERMSIG(status), SIG_DFL);
+    (void)raise(WTERMSIG(status));
+    return NOT_RUNNABLE;
+}
+
 int process_child_main(int argc, char **argv)
 {
     if (argc < 3)
         return NOT_RUNNABLE;
     char *rest = NULL;
     long parent = strtol(argv[1], &rest, 10);
-    if (parent <= 0 || !close_others(rest))
+    if (parent <= 0 || getpgrp() != getpid() || !close_others(rest))
         return NOT_RUNNABLE;
-    platform_die_with_parent(SIGKILL, (int)parent);
+    set_handler(SIGTERM, end_group);
+    platform_die_with_parent(SIGTERM, (int)parent);
+    pid_t guard = getpid();
+    pid_t program = fork(); /* nothing runs in this process that a fork could upset */
+    if (program < 0)
+        return NOT_RUNNABLE;
+    if (program > 0)
+        return end_like(program);
+    set_handler(SIGTERM, SIG_DFL);
+    platform_die_with_parent(SIGKILL, (int)guard);
     (void)execvp(argv[2], argv + 2);
     return errno == ENOENT ? NOT_FOUND : NOT_RUNNABLE;
 }

@@ -28,9 +28,11 @@ struct process_settings {
     char *const *environment;   /* NULL: ours */
     bool has_input, has_output; /* pipes; else it shares our own */
     bool is_group;              /* leads a process group of its own */
-    bool is_guarded; /* dies with this process, even by SIGKILL, and gets no open file but
-                        0, 1, 2 and `descriptors`: started through our own executable,
-                        whose main() hands PROCESS_CHILD_WORD on to process_child_main() */
+    bool
+        is_guarded; /* its group (it has one, then) dies with this process, even by SIGKILL,
+                        and it gets no open file but 0, 1, 2 and `descriptors`: started by
+                        our own executable, whose main() hands PROCESS_CHILD_WORD on to
+                        process_child_main() */
     const struct process_descriptor *descriptors; /* (descriptor_count) */
     size_t descriptor_count; /* at most PROCESS_DESCRIPTORS_MAX where guarded */
 };
@@ -69,7 +71,8 @@ void process_end_format(const struct process_end *end, char *text, size_t size);
 void process_signal_name(int number, char *text, size_t size);
 
 /* For main(), as any other command: argv is {PROCESS_CHILD_WORD, "PID:KEPT:...", program,
- * arguments}, with the parent's pid and the open files to keep. Becomes the program; returns the exit status if it cannot. */
+ * arguments}, with the parent's pid and the open files to pass on. Runs the program, ends as
+ * it ends, and takes it along, with all that it started, when the parent dies. */
 #define PROCESS_CHILD_WORD "--spawn-child"
 int process_child_main(int argc, char **argv);
 
