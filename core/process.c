@@ -374,8 +374,10 @@ static int end_like(pid_t program)
         if (descriptor != STDERR_FILENO)
             (void)close(descriptor);
     int status = 0;
-    while (waitpid(program, &status, 0) < 0 && errno == EINTR)
-        continue;
+    pid_t ended;
+    do
+        ended = waitpid(program, &status, 0);
+    while (ended < 0 && errno == EINTR);
     if (!WIFSIGNALED(status))
         return WEXITSTATUS(status);
     const struct rlimit no_core = {0};
