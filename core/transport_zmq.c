@@ -36,7 +36,8 @@ struct zmq_state {
     enum transport_role role;
     void *context;
     void *socket;
-    void *authenticator; /* REP of ZAP; NULL without keys */
+    void *authenticator; /* coordinator: REP of ZAP; NULL without keys */
+    void *monitor;       /* worker over tcp: tells how handshakes fail */
     unsigned char client_key[CLIENT_KEY_SIZE];
     char endpoint[ENDPOINT_SIZE];
     size_t max_frame_size;
@@ -270,8 +271,24 @@ static enum error_code bind_socket(struct zmq_state *state, struct error *error)
     return OK;
 }
 
+/* Over tcp a worker is told when the coordinator will not have it. */
+static bool set_monitor(struct zmq_state *state)
+{
+    static const char place[] = "inproc://monitor";
+    if (strncmp(state->endpoint, "tcp://", 6) != 0)
+        return true;
+    state->monitor = zmq_socket(state->context, ZMQ_PAIR);
+    return state->monitor && set_int(state->monitor, ZMQ_LINGER, 0) &&
+           zmq_socket_monitor(state->socket, place,
+                              ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) == 0 &&
+           zmq_connect(state->monitor, place) == 0;
+}
+
 static enum error_code connect_socket(struct zmq_state *state, struct error *error)
 {
+    if (!set_monitor(state))
+        return failed(error, "watch the connection to", state->endpoint);
     if (!set_name(state->socket) || zmq_connect(state->socket, state->endpoint) != 0)
         return failed(error, "connect to", state->endpoint);
     return OK;
@@ -465,6 +482,38 @@ static void authenticate(struct zmq_state *state)
     (void)send_part(socket, "", 0, 0);
 }
 
+/* Two failures are for good: a key that is not known, and keys on one side only. An event
+ * is u16 event, u32 value, in the machine's byte order; its second part is the address. */
+static enum error_code check_handshakes(struct zmq_state *state, struct error *error)
+{
+    uint16_t event = 0;
+    uint32_t value = 0;
+    zmq_msg_t part;
+    (void)zmq_msg_init(&part);
+    if (receive_part(state->monitor, &part) &&
+        zmq_msg_size(&part) == sizeof event + sizeof value) {
+        const unsigned char *data = zmq_msg_data(&part);
+        memcpy(&event, data, sizeof event);
+        memcpy(&value, data + sizeof event, sizeof value);
+    }
+    if (zmq_msg_more(&part))
+        skip_parts(state->monitor);
+    (void)zmq_msg_close(&part);
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        return error_set(
+            error, ERROR_CONFIG,
+            "the coordinator at \"%s\" does not know the key of this worker: "
+            "use its keys file",
+            state->endpoint);
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+        value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        return error_set(error, ERROR_CONFIG,
+                         "of the coordinator at \"%s\" and this worker only one uses "
+                         "keys: give both the same \"--keys FILE\"",
+                         state->endpoint);
+    return OK;
+}
+
 /* The sockets and then the waits; NULL: no memory. */
 static zmq_pollitem_t *poll_items(struct zmq_state *state,
                                   const struct transport_wait *waits, size_t wait_count,
@@ -480,9 +529,9 @@ static zmq_pollitem_t *poll_items(struct zmq_state *state,
         return NULL;
     size_t count = 0;
     items[count++] = (zmq_pollitem_t){.socket = state->socket, .events = ZMQ_POLLIN};
-    if (state->authenticator)
-        items[count++] =
-            (zmq_pollitem_t){.socket = state->authenticator, .events = ZMQ_POLLIN};
+    void *helper = state->authenticator ? state->authenticator : state->monitor;
+    if (helper)
+        items[count++] = (zmq_pollitem_t){.socket = helper, .events = ZMQ_POLLIN};
     *own_count = count;
     for (size_t i = 0; i < wait_count; i++)
         items[count + i] = (zmq_pollitem_t){
@@ -529,8 +578,11 @@ static enum error_code zmq_receive(struct transport *self, int timeout_ms,
         if (number != 0 && number != EINTR)
             return error_set(error, ERROR_IO, "cannot wait for frames: %s",
                              zmq_strerror(number));
-        if (found > 0 && state->authenticator && items[1].revents != 0)
+        bool is_helper_ready = found > 0 && own_count > 1 && items[1].revents != 0;
+        if (is_helper_ready && state->authenticator)
             authenticate(state);
+        if (is_helper_ready && state->monitor && check_handshakes(state, error) != OK)
+            return ERROR_CONFIG;
         if (found > 0 && items[0].revents != 0)
             take_frame(state, frame);
         /* A signal ends the wait too: its handler may have set a flag of the caller's. */
@@ -549,6 +601,10 @@ static void zmq_close_all(struct transport *self, int drain_ms)
     if (state->dropped > 0)
         log_at(LEVEL_DEBUG, "zmq: %llu foreign frames were dropped",
                (unsigned long long)state->dropped);
+    if (state->monitor) {
+        (void)zmq_socket_monitor(state->socket, NULL, 0);
+        (void)zmq_close(state->monitor);
+    }
     if (state->socket) {
         (void)set_int(state->socket, ZMQ_LINGER, drain_ms > 0 ? drain_ms : 0);
         (void)zmq_close(state->socket);

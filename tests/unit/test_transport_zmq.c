@@ -366,17 +366,25 @@ static void keys_are_written_once_and_for_their_owner_alone(void **state)
     remove_folder(&world);
 }
 
-/* A worker with these keys (NULL: none) is not heard, one with the right ones is. */
-static void assert_shut_out(struct world *world, const char *keys)
+/* A worker with these keys (NULL: none) is not heard, one with the right ones is. `told`
+ * stands in what the first one's receive() says, NULL: it is not told. */
+static void assert_shut_out(struct world *world, const char *keys, const char *told)
 {
     struct transport worker;
     struct frame frame;
+    struct error error = {0};
     must_open(&worker, TRANSPORT_WORKER, transport_zmq.endpoint(&world->coordinator),
               keys);
     assert_sends(&worker, 0, "let me in");
-    int64_t until_ms = clock_now_ms() + 300;
-    while (clock_now_ms() < until_ms)
-        assert_false(receive_one(&world->coordinator, 50, &frame));
+    enum error_code code = OK;
+    int64_t until_ms = clock_now_ms() + (told ? 5000 : 300);
+    while (clock_now_ms() < until_ms && code == OK) {
+        assert_false(receive_one(&world->coordinator, 20, &frame));
+        code = transport_zmq.receive(&worker, 20, NULL, 0, &frame, &error);
+    }
+    assert_int_equal(code, told ? ERROR_CONFIG : OK);
+    if (told && !strstr(error.text, told))
+        fail_msg("\"%s\" lacks \"%s\"", error.text, told);
     close_one(&worker);
     assert_sends(&world->worker, 0, "hello");
     assert_int_equal(await_hello(&world->coordinator, 0), 1);
@@ -384,7 +392,18 @@ static void assert_shut_out(struct world *world, const char *keys)
 
 static void a_worker_without_keys_is_not_heard(void **state)
 {
-    assert_shut_out(*state, NULL);
+    assert_shut_out(*state, NULL, "only one uses");
+}
+
+static void a_worker_with_keys_of_its_own_is_not_heard(void **state)
+{
+    struct world *world = *state;
+    struct error error;
+    char path[80];
+    (void)snprintf(path, sizeof path, "%s.other", world->keys);
+    assert_int_equal(zmq_keys_write(path, &error), OK);
+    assert_shut_out(world, path, NULL);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void a_worker_that_knows_the_server_key_alone_is_not_heard(void **state)
@@ -400,7 +419,7 @@ static void a_worker_that_knows_the_server_key_alone_is_not_heard(void **state)
     assert_int_equal(zmq_keys_load(world->keys, &keys, &error), OK);
     memcpy(stolen.server_public, keys.server_public, ZMQ_KEY_SIZE);
     assert_int_equal(zmq_keys_save(path, &stolen, &error), OK);
-    assert_shut_out(world, path);
+    assert_shut_out(world, path, "does not know");
     assert_int_equal(unlink(path), 0);
 }
 
@@ -426,6 +445,7 @@ int main(int argc, char **argv)
         ON(open_tcp, a_port_in_use_is_an_error),
         cmocka_unit_test(keys_are_written_once_and_for_their_owner_alone),
         ON(open_keys, a_worker_without_keys_is_not_heard),
+        ON(open_keys, a_worker_with_keys_of_its_own_is_not_heard),
         ON(open_keys, a_worker_that_knows_the_server_key_alone_is_not_heard),
     };
 #undef ON
