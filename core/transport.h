@@ -17,7 +17,7 @@ typedef uint32_t peer_id;
 struct transport_options {
     const char *endpoint;  /* zmq: "ipc://...", "tcp://ADDR:PORT" (PORT 0: any free) */
     const char *keys;      /* zmq tcp: a keys file (see zmq_keys_write()), or NULL */
-    size_t max_frame_size; /* larger ones from outside are dropped and counted */
+    size_t max_frame_size; /* larger ones from outside are dropped; 0: 64 MiB and some */
 };
 
 struct frame {
@@ -52,19 +52,23 @@ struct transport_type {
     const char *(*endpoint)(struct transport *self);
 
     /* Queue a copy of the frame and return at once. ERROR_TRANSIENT: the queue to this
-     * peer is full, or the peer is not there: try again later, or leave it to the link. */
+     * peer is full, or the peer is not there: try again later, or leave it to the link.
+     * ERROR_FATAL: the frame is too large, or no peer ever had this number. */
     enum error_code (*send)(struct transport *self, peer_id to, const void *data,
                             size_t size, struct error *error);
 
     /* Wait up to timeout_ms (0: poll, -1 is not allowed) for a frame or for one of the
      * `waits`, driving pending sends meanwhile. OK with frame->data NULL: no frame came.
-     * The is_ready fields are set in any case. */
+     * The is_ready fields are set in any case; a signal ends the wait early. ERROR_CONFIG:
+     * the other side will not have us (keys differ); to go on receiving is to try again. */
     enum error_code (*receive)(struct transport *self, int timeout_ms,
                                struct transport_wait *waits, size_t wait_count,
                                struct frame *frame, struct error *error);
 
     /* Send what is queued within drain_ms, then release all. Called once, copes with a
-     * failed or missing open(). */
+     * failed or missing open(). mpi: all ranks agree on MPI_Finalize here, so that the
+     * drain_ms of a worker must last until the coordinator closes; whoever waits in vain
+     * goes without, and mpirun then reports a failure. */
     void (*close)(struct transport *self, int drain_ms);
 };
 
@@ -85,6 +89,8 @@ extern const struct transport_type transport_zmq;
 struct mpi_world {
     int rank, size, local_rank, local_size;
 };
+/* A world of one rank is finalized at once: it needs no transport. open() is collective:
+ * rank 0 opens as coordinator, every other rank as worker. */
 enum error_code transport_mpi_load(const struct transport_type **type,
                                    struct mpi_world *world, struct error *error);
 /* Was this process started as a rank of an MPI launcher? Looks at the variables of ranks
