@@ -362,15 +362,15 @@ static bool take_frame(struct mpi_state *state, struct frame *frame)
     return false;
 }
 
-static void sleep_us(int64_t us)
+/* -1: a signal came. */
+static int sleep_us(int64_t us)
 {
     struct timespec pause = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-    if (us > 0)
-        (void)nanosleep(&pause, NULL);
+    return us > 0 ? nanosleep(&pause, NULL) : 0;
 }
 
 /* Look at the files and let some time pass, but no more than left_us. Returns what poll()
- * does. */
+ * does: -1 after a signal. */
 static int wait_a_little(struct mpi_state *state, struct pollfd *files, size_t count,
                          int64_t left_us)
 {
@@ -382,10 +382,9 @@ static int wait_a_little(struct mpi_state *state, struct pollfd *files, size_t c
     int found = poll(files, (nfds_t)count, nap_us >= 1000 ? (int)(nap_us / 1000) : 0);
     if (found != 0 || nap_us >= 1000 || left_us <= 0)
         return found;
-    if (still_us < SPIN_US)
-        (void)sched_yield();
-    else
-        sleep_us(nap_us);
+    if (still_us >= SPIN_US)
+        return sleep_us(nap_us);
+    (void)sched_yield();
     return 0;
 }
 

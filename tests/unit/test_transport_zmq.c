@@ -209,6 +209,43 @@ static void a_peer_that_dies_costs_nobody_else_anything(void **state)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+static void many_workers_keep_their_numbers(void **state)
+{
+    struct world *world = *state;
+    enum { COUNT = 80 }; /* more than the first table of peers holds */
+    static struct transport workers[COUNT];
+    bool is_known[COUNT + 1] = {false};
+    struct frame frame;
+    char text[8];
+    for (int i = 0; i < COUNT; i++) {
+        must_open(&workers[i], TRANSPORT_WORKER,
+                  transport_zmq.endpoint(&world->coordinator), NULL);
+        assert_sends(&workers[i], 0, "hello");
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(receive_one(&world->coordinator, CONFORMANCE_PATIENCE_MS, &frame));
+        assert_in_range(frame.from, 1, COUNT);
+        assert_false(is_known[frame.from]);
+        is_known[frame.from] = true;
+        (void)snprintf(text, sizeof text, "%u", (unsigned)frame.from);
+        assert_sends(&world->coordinator, frame.from, text);
+    }
+    for (int i = 0; i < COUNT; i++) { /* each answers with the number it was told */
+        assert_true(receive_one(&workers[i], CONFORMANCE_PATIENCE_MS, &frame));
+        (void)snprintf(text, sizeof text, "%.*s", (int)frame.size,
+                       (const char *)frame.data);
+        assert_sends(&workers[i], 0, text);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(receive_one(&world->coordinator, CONFORMANCE_PATIENCE_MS, &frame));
+        int size = snprintf(text, sizeof text, "%u", (unsigned)frame.from);
+        assert_int_equal(frame.size, size);
+        assert_memory_equal(frame.data, text, frame.size);
+    }
+    for (int i = 0; i < COUNT; i++)
+        close_one(&workers[i]);
+}
+
 static void a_worker_outlives_its_coordinator(void **state)
 {
     struct world *world = *state;
@@ -434,6 +471,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest own[] = {
         ON(open_ipc, a_peer_that_dies_costs_nobody_else_anything),
         ON(open_tcp, a_peer_that_dies_costs_nobody_else_anything),
+        ON(open_ipc, many_workers_keep_their_numbers),
         ON(open_ipc, a_worker_outlives_its_coordinator),
         ON(open_tcp, a_worker_outlives_its_coordinator),
         ON(open_ipc, a_worker_waits_for_its_coordinator),
