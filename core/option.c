@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -262,13 +263,22 @@ static bool take_path(const struct context *context, const struct option_spec *s
         return false;
     }
     (void)snprintf(path, room, "%s%s%s", folder, slash, text);
-    if (access(path, R_OK) != 0) {
+    struct stat status;
+    bool is_there = stat(path, &status) == 0;
+    if (!is_there || access(path, R_OK) != 0) {
         bool is_absent = errno == ENOENT || errno == ENOTDIR;
         diagnostics_add(context->diagnostics, node->where,
                         "\"%s\" names the file \"%.*s\", which %s%s", spec->name,
                         (int)LONGEST_SHOWN * 2, text,
                         is_absent ? "does not exist" : "cannot be read: ",
                         is_absent ? "" : strerror(errno));
+        return false;
+    }
+    /* A device or a pipe could be read for ever. */
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+        diagnostics_add(context->diagnostics, node->where,
+                        "\"%s\" names \"%.*s\", which is neither a file nor a folder",
+                        spec->name, (int)LONGEST_SHOWN * 2, text);
         return false;
     }
     *field = path;

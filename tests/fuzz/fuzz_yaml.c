@@ -19,7 +19,7 @@ static const struct pipeline *parse(const char *text, size_t size,
 {
     found->count = 0;
     const struct pipeline *pipeline =
-        pipeline_parse(text, size, "p.yaml", "/", sets, fake_stages, arena, found);
+        pipeline_parse(text, size, "p.yaml", "/none", sets, fake_stages, arena, found);
     assert((pipeline != NULL) == (found->count == 0));
     for (size_t i = 0; i < found->count; i++)
         assert(found->items[i].where.line > 0 && found->items[i].text[0]);

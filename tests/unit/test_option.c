@@ -176,7 +176,7 @@ static void every_type_is_read(void **state)
     const struct options *options = &fixture->options;
     assert_true(parse(fixture,
                       "{on: true, count: -5, wait: 1.5h, size: 1.5GiB, ratio: -2e-3,"
-                      " text: 'a: b', path: dev/null, form: none,"
+                      " text: 'a: b', path: etc/passwd, form: none,"
                       " names: [a, '', 7], scales: [0.5],"
                       " merge: {method: soft_nms, threshold: 1}}"));
     assert_true(options->is_on);
@@ -185,7 +185,7 @@ static void every_type_is_read(void **state)
     assert_int_equal(options->size, 1610612736);
     assert_true(options->ratio < -0.0019 && options->ratio > -0.0021);
     assert_string_equal(options->text, "a: b");
-    assert_string_equal(options->path, "/dev/null");
+    assert_string_equal(options->path, "/etc/passwd");
     assert_int_equal(options->form, 2);
     assert_int_equal(options->names.count, 3);
     assert_string_equal(options->names.items[1], "");
