@@ -154,33 +154,46 @@ static void print_input(const struct pipeline *pipeline, const struct phase_spec
     print_field("columns", text);
 }
 
-/* Columns a stage needs from the schema before it. */
-static void list_needs(const struct stage_type *type, char *text, size_t size)
-{
-    size_t used = 0;
-    text[0] = 0;
-    const struct stage_column *column = type->columns;
-    for (; column && column->name && used < size; column++) {
-        if (!column->is_input)
-            continue;
-        int written =
-            snprintf(text + used, size - used, "%s%s", used ? ", " : "", column->name);
-        used += written > 0 ? (size_t)written : 0;
-    }
-}
-
-/* The schema behind a stage; planned once already, so it cannot fail. */
-static void advance(const struct stage_spec *stage, struct schema *schema)
+/* The schema behind a stage. */
+static enum error_code advance(const struct stage_spec *stage, struct schema *schema)
 {
     struct error error;
     const struct stage_column *column = stage->type->columns;
-    if (stage->type->plan) {
-        (void)stage->type->plan(stage->options, schema, &stage->place, &error);
-        return;
+    if (stage->type->plan)
+        return stage->type->plan(stage->options, schema, &stage->place, &error);
+    for (; column && column->name; column++) {
+        if (column->is_input && !schema_find(schema, column->name))
+            return ERROR_CONFIG;
+        if (!column->is_input &&
+            schema_put(schema, column->name, column->type, 0, &error))
+            return ERROR_CONFIG;
     }
-    for (; column && column->name; column++)
-        if (!column->is_input)
-            (void)schema_put(schema, column->name, column->type, 0, &error);
+    return OK;
+}
+
+/* Columns a stage reads, found by taking each away: the options decide which. */
+static void list_needs(const struct stage_spec *stage, const struct schema *before,
+                       char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < before->count; i++) {
+        struct schema less = {0};
+        struct error error;
+        for (size_t k = 0; k < before->count; k++) {
+            const struct schema_field *field = &before->fields[k];
+            if (k != i)
+                (void)schema_put(&less, field->name, field->type, field->dimension,
+                                 &error);
+        }
+        if (advance(stage, &less) == OK)
+            continue;
+        int written = snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                               before->fields[i].name);
+        if (written < 0 || (size_t)written >= size - used)
+            return;
+        used += (size_t)written;
+    }
 }
 
 static void print_stage(const struct stage_spec *stage, size_t number,
@@ -190,12 +203,12 @@ static void print_stage(const struct stage_spec *stage, size_t number,
     struct schema before = *schema;
     (void)snprintf(label, sizeof label, "stage %zu", number);
     print_field(label, stage->type->name);
-    advance(stage, schema);
-    list_needs(stage->type, text, sizeof text);
+    list_needs(stage, &before, text, sizeof text);
     if (text[0]) {
         (void)printf("%*sin:  ", (int)LABEL_WIDTH + 2, "");
         print_wrapped(stdout, text, LABEL_WIDTH + 7, LABEL_WIDTH + 7);
     }
+    (void)advance(stage, schema); /* it was planned once already */
     list_columns(schema, &before, text, sizeof text);
     (void)printf("%*sout: ", (int)LABEL_WIDTH + 2, "");
     print_wrapped(stdout, text[0] ? text : "the same columns", LABEL_WIDTH + 7,
