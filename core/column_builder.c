@@ -7,8 +7,16 @@
 
 enum { BUFFER_ALIGN = 64 }; /* as Arrow advises */
 
+static void end_borrowing(struct column_builder *builder)
+{
+    if (builder->is_borrowed)
+        builder->data = (struct bytes){0};
+    builder->is_borrowed = false;
+}
+
 void column_builder_clear(struct column_builder *builder)
 {
+    end_borrowing(builder);
     bytes_clear(&builder->data);
     bytes_clear(&builder->ends);
     bytes_clear(&builder->absent);
@@ -17,14 +25,26 @@ void column_builder_clear(struct column_builder *builder)
 
 void column_builder_reset(struct column_builder *builder)
 {
+    end_borrowing(builder);
     bytes_reset(&builder->data);
     bytes_reset(&builder->ends);
     bytes_reset(&builder->absent);
     builder->count = builder->null_count = 0;
 }
 
+void column_builder_borrow(struct column_builder *builder, unsigned char *room,
+                           size_t size)
+{
+    bytes_clear(&builder->data);
+    builder->data = (struct bytes){.data = room, .capacity = size};
+    builder->is_borrowed = true;
+}
+
 unsigned char *column_builder_begin_row(struct column_builder *builder, size_t size)
 {
+    /* Memory of an arena cannot grow. */
+    if (builder->is_borrowed && size > builder->data.capacity - builder->data.size)
+        builder->data.is_bad = true;
     return bytes_reserve(&builder->data, size);
 }
 
@@ -45,8 +65,10 @@ void column_builder_end_row(struct column_builder *builder, size_t size)
 
 void column_builder_put(struct column_builder *builder, const void *data, size_t size)
 {
-    bytes_put(&builder->data, data, size);
-    end_row(builder, 0);
+    unsigned char *room = column_builder_begin_row(builder, size);
+    if (room && size > 0)
+        memcpy(room, data, size);
+    column_builder_end_row(builder, room ? size : 0);
 }
 
 /* Bytes of a row in a column whose rows are all alike; else 0. */
@@ -81,7 +103,7 @@ static size_t element_size(enum column_type type)
 void column_builder_put_null(struct column_builder *builder)
 {
     size_t size = fixed_size(builder);
-    unsigned char *room = bytes_reserve(&builder->data, size);
+    unsigned char *room = column_builder_begin_row(builder, size);
     if (room) {
         memset(room, 0, size);
         builder->data.size += size;
@@ -156,6 +178,10 @@ struct column *column_builder_finish(const struct column_builder *builder,
     if (builder->type == COLUMN_BOOL) {
         column->data = make_bitmap(builder->data.data, builder->count, true, arena);
         return column->data ? column : NULL;
+    }
+    if (builder->is_borrowed) {
+        column->data = builder->data.data;
+        return column;
     }
     unsigned char *data = arena_alloc_raw(arena, builder->data.size, 1, BUFFER_ALIGN);
     if (!data)

@@ -18,6 +18,7 @@ struct column_builder {
     uint32_t dimension;
     uint32_t count;
     uint32_t null_count;
+    bool is_borrowed;    /* `data` is memory of an arena */
     struct bytes data;   /* elements; for bool a byte a row */
     struct bytes ends;   /* uint64_t a row: bytes of `data` up to its end */
     struct bytes absent; /* a byte a row */
@@ -25,6 +26,11 @@ struct column_builder {
 
 void column_builder_clear(struct column_builder *builder); /* frees; name and type stay */
 void column_builder_reset(struct column_builder *builder); /* no rows, memory kept */
+
+/* Collect the rows in `size` bytes of the arena that column_builder_finish() will get, so
+ * that they need not be copied there; until the next reset. There are no rows yet. */
+void column_builder_borrow(struct column_builder *builder, unsigned char *room,
+                           size_t size);
 
 /* Room for a row of up to `size` bytes, or NULL. The row is added by
  * column_builder_end_row() once its bytes are there. */

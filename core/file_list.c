@@ -31,7 +31,8 @@ void file_list_clear(struct file_list *list)
 }
 
 static enum error_code add_file(struct file_list *list, const char *path, size_t size,
-                                size_t fixed, struct error *error)
+                                size_t fixed, const struct stat *status,
+                                struct error *error)
 {
     struct listed_file *items =
         array_grow(list->items, &list->capacity, list->count + 1, sizeof *items);
@@ -41,7 +42,11 @@ static enum error_code add_file(struct file_list *list, const char *path, size_t
     const char *copy = arena_copy_text(list->arena, path, size);
     if (!copy)
         return error_set(error, ERROR_MEMORY, "no memory for the list of files");
-    list->items[list->count++] = (struct listed_file){.path = copy, .name = copy + fixed};
+    list->items[list->count] = (struct listed_file){.path = copy,
+                                                    .name = copy + fixed,
+                                                    .number = list->count,
+                                                    .size = (uint64_t)status->st_size};
+    list->count++;
     return OK;
 }
 
@@ -126,7 +131,8 @@ static enum error_code visit_all(struct walk *walk, const char *name, const char
         return each_entry(walk, pattern, depth + 1, visit_all);
     if (!S_ISREG(status.st_mode))
         return OK;
-    return add_file(walk->list, walk->path, walk->size, walk->fixed, walk->error);
+    return add_file(walk->list, walk->path, walk->size, walk->fixed, &status,
+                    walk->error);
 }
 
 static const char *next_part(const char *pattern, size_t *size)
@@ -249,7 +255,7 @@ static enum error_code add_line(struct file_list *list, const char *line, size_t
     if (!S_ISREG(status.st_mode))
         return error_set(error, ERROR_CONFIG, "\"%.300s\" is not a file", path);
     size_t fixed = line[0] == '/' ? 0 : strlen(folder);
-    return add_file(list, path, path_size, fixed, error);
+    return add_file(list, path, path_size, fixed, &status, error);
 }
 
 /* Names of files that a list gives by absolute paths: below what these have in common. */
@@ -337,7 +343,7 @@ enum error_code file_list_expand(struct file_list *list, const char *pattern,
     if (pattern[0] != 0 && stat(walk.path, &status) == 0) {
         walk.fixed = folder_size(walk.path, walk.size);
         if (S_ISREG(status.st_mode))
-            return add_file(list, walk.path, walk.size, walk.fixed, error);
+            return add_file(list, walk.path, walk.size, walk.fixed, &status, error);
         if (!S_ISDIR(status.st_mode))
             return error_set(error, ERROR_CONFIG, "\"%.300s\" is not a file or folder",
                              pattern);

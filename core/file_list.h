@@ -13,6 +13,7 @@ struct listed_file {
     const char *path; /* absolute */
     const char *name; /* the end of path below the fixed folder of its pattern */
     size_t number;    /* its place in the list */
+    uint64_t size;    /* bytes */
 };
 
 struct file_list {

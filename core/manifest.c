@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -52,18 +51,16 @@ static enum compression find_compression(const unsigned char *magic, size_t size
     return is_frame || is_skippable ? COMPRESSION_ZSTD : COMPRESSION_NONE;
 }
 
-/* Size and first bytes of a file. */
+/* First bytes of a file. */
 static enum error_code look_at(const struct listed_file *item, struct input_file *file,
                                struct error *error)
 {
     unsigned char magic[4];
-    struct stat status;
     int descriptor = open(item->path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return error_set_errno(error, ERROR_CONFIG, errno, "cannot open \"%.300s\"",
                                item->path);
-    ssize_t got =
-        fstat(descriptor, &status) < 0 ? -1 : pread(descriptor, magic, sizeof magic, 0);
+    ssize_t got = pread(descriptor, magic, sizeof magic, 0);
     int number = errno;
     (void)close(descriptor);
     if (got < 0)
@@ -74,7 +71,7 @@ static enum error_code look_at(const struct listed_file *item, struct input_file
                          item->path);
     *file = (struct input_file){.path = item->path,
                                 .name = item->name,
-                                .size = (uint64_t)status.st_size,
+                                .size = item->size,
                                 .compression = find_compression(magic, (size_t)got)};
     return OK;
 }

@@ -33,17 +33,21 @@ struct reader {
     struct bytes texts;   /* what the notes point to */
 };
 
+static bool has_text(const struct input_spec *input)
+{
+    return input->format != FORMAT_JSONL || input->text;
+}
+
 static bool create_columns(struct reader *reader)
 {
     const struct input_spec *input = reader->input;
-    bool has_text = input->format != FORMAT_JSONL || input->text;
     size_t extra = input->format == FORMAT_JSONL ? input->column_count : 0;
     reader->columns = calloc(extra + 2, sizeof *reader->columns);
     if (!reader->columns)
         return false;
     struct column_builder *column = reader->columns;
     *column++ = (struct column_builder){.name = "key", .type = COLUMN_UTF8};
-    if (has_text)
+    if (has_text(input))
         *column++ = (struct column_builder){.name = "text", .type = COLUMN_UTF8};
     for (size_t i = 0; i < extra; i++)
         *column++ = (struct column_builder){.name = input->columns[i].name,
@@ -280,6 +284,21 @@ static void reset(struct reader *reader)
         column_builder_reset(&reader->columns[i]);
 }
 
+/* Let the text go where the batch will lie: it is never longer than its lines. */
+static bool lend_room(struct reader *reader, const struct line *lines, size_t count,
+                      struct arena *arena)
+{
+    size_t size = JSON_PADDING;
+    if (!has_text(reader->input))
+        return true;
+    for (size_t i = 0; i < count; i++)
+        size += lines[i].kind == LINE_WHOLE ? lines[i].size : 0;
+    unsigned char *room = arena_alloc_raw(arena, size, 1, JSON_PADDING);
+    if (room)
+        column_builder_borrow(&reader->columns[1], room, size);
+    return room != NULL;
+}
+
 enum error_code reader_next(struct reader *reader, uint32_t max_records, size_t max_bytes,
                             struct arena *arena, struct reader_result *result,
                             struct error *error)
@@ -295,11 +314,17 @@ enum error_code reader_next(struct reader *reader, uint32_t max_records, size_t 
     struct line *lines = (struct line *)(void *)reader->lines.data;
     enum error_code code = line_source_next(reader->source, lines, max_count, max_bytes,
                                             &count, &found.separator_bytes, error);
+    if (code == OK && count > 0 && !lend_room(reader, lines, count, arena))
+        code =
+            error_set(error, ERROR_MEMORY, "no memory for a batch of %zu records", count);
     for (size_t i = 0; i < count && code == OK; i++)
         code = put_record(reader, &lines[i], error);
     if (code != OK)
         return code;
     if (count > 0) {
+        const struct column_builder *text = &reader->columns[1];
+        if (has_text(reader->input))
+            arena_trim(arena, text->data.data, text->data.size);
         found.batch = make_batch(reader, arena);
         if (!found.batch || !make_bad(reader, arena, &found))
             return error_set(error, ERROR_MEMORY, "no memory for a batch of %zu records",
