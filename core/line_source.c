@@ -12,6 +12,7 @@
 enum {
     BUFFER_SIZE = 1024 * 1024,
     BUFFER_KEPT = 8 * 1024 * 1024, /* a larger one is given back after its extent */
+    AHEAD = 32 * 1024,
     PADDING = 64,
     EXCERPT = 200
 };
@@ -123,18 +124,29 @@ enum error_code line_source_open(struct line_source *source, const struct extent
     return make_room(source, BUFFER_SIZE, error);
 }
 
+/* How far to fill the buffer: not much further than the extent reaches, since what lies
+ * behind is read again with the next one. */
+static size_t fill_target(const struct line_source *source)
+{
+    uint64_t offset = source->position + source->size, end = source->extent.end;
+    uint64_t wanted = (offset < end ? end - offset : 0) + AHEAD;
+    size_t room = source->capacity - source->size;
+    return source->size + (wanted < room ? (size_t)wanted : room);
+}
+
 /* Move the unread bytes to the front and fill the buffer behind them. */
 static enum error_code refill(struct line_source *source, struct error *error)
 {
     source->size -= source->at;
     memmove(source->room, source->room + source->at, source->size);
     source->at = 0;
-    while (source->size < source->capacity) {
+    size_t target = fill_target(source);
+    while (source->size < target) {
         uint64_t offset = source->position + source->size;
         ssize_t got = offset > INT64_MAX
                           ? 0
                           : pread(source->file, source->room + source->size,
-                                  source->capacity - source->size, (off_t)offset);
+                                  target - source->size, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -177,21 +189,21 @@ static bool find_newline(struct line_source *source, size_t *size)
     return found != NULL;
 }
 
-/* Pass over the bytes up to and with the next newline, however many; *size counts
- * them. */
-static enum error_code pass_line(struct line_source *source, uint64_t *size,
-                                 bool *has_newline, struct error *error)
+/* Pass over the bytes up to and with the next newline, however many, or up to `limit`
+ * at least; *size counts them. */
+static enum error_code pass_line(struct line_source *source, uint64_t limit,
+                                 uint64_t *size, struct error *error)
 {
     for (;;) {
         size_t length;
-        *has_newline = find_newline(source, &length);
-        if (*has_newline)
+        bool has_newline = find_newline(source, &length);
+        if (has_newline)
             length++;
         else
             length = source->size - source->at;
         *size += length;
         pass(source, length);
-        if (*has_newline || source->is_last)
+        if (has_newline || source->is_last || source->position >= limit)
             return OK;
         enum error_code code = refill(source, error);
         if (code != OK)
@@ -210,8 +222,7 @@ static enum error_code pass_long_line(struct line_source *source, struct line *l
                           .data = source->excerpt,
                           .size = excerpt,
                           .offset = source->position};
-    bool has_newline;
-    return pass_line(source, &line->source_size, &has_newline, error);
+    return pass_line(source, UINT64_MAX, &line->source_size, error);
 }
 
 static bool is_blank(const unsigned char *data, size_t size)
@@ -277,10 +288,9 @@ static bool take_fault(struct line_source *source, struct line *line)
 static enum error_code enter(struct line_source *source, struct error *error)
 {
     uint64_t size = 0;
-    bool has_newline;
     enum error_code code = refill(source, error);
     if (code == OK)
-        code = pass_line(source, &size, &has_newline, error);
+        code = pass_line(source, source->extent.end, &size, error);
     source->is_entered = true;
     return code;
 }
@@ -333,9 +343,11 @@ static enum error_code next_lines(struct line_source *source, struct line *lines
     enum error_code code = OK;
     enum outcome outcome = TAKEN;
     uint64_t bytes = 0;
+    size_t left = source->size - source->at;
     if (!source->is_entered)
         code = enter(source, error);
-    else if (!source->is_last && source->size - source->at < source->capacity / 4)
+    else if (!source->is_last && left < source->capacity / 4 &&
+             source->position + left < source->extent.end)
         code = refill(source, error);
     while (code == OK && *count < max_count && bytes < max_bytes) {
         uint64_t before = source->position;
