@@ -8,7 +8,8 @@ enum { AHEAD = 64 * 1024, PADDING = 64, ENTRY_MAX = 64 };
 
 struct cutter {
     struct stream *stream; /* owned */
-    uint64_t shard_bytes, max_record;
+    uint64_t shard_bytes;
+    uint64_t max_held;  /* a longer record is left out but for its first bytes */
     bool is_whole_file; /* format text: all of it is one record */
     uint32_t index;     /* of the next shard */
     bool is_entered;    /* `position` is the begin of a record or the end */
@@ -48,7 +49,7 @@ enum error_code cutter_open(const char *path, enum compression compression,
     if (!made)
         return error_set(error, ERROR_MEMORY, "no memory to read \"%s\"", path);
     made->shard_bytes = shard_bytes;
-    made->max_record = max_record;
+    made->max_held = max_record > EXCERPT_MAX ? max_record : EXCERPT_MAX;
     made->is_whole_file = format == FORMAT_TEXT;
     made->index = index;
     made->has_shard = index > 0;
@@ -240,7 +241,7 @@ static enum error_code leave_out(struct cutter *cutter, size_t begin, struct cut
                                  struct error *error)
 {
     uint64_t offset = cut->data_offset + begin;
-    cut->data_size = begin;
+    cut->data_size = begin + EXCERPT_MAX;
     uint64_t target = cutter->is_whole_file ? UINT64_MAX : cutter->position;
     enum error_code code = pass_line(cutter, target, error);
     cut->oversize[0] = offset;
@@ -273,7 +274,7 @@ static enum error_code fill(struct cutter *cutter, struct slot *slot, size_t wan
             scanned = cut->data_size;
             if (last == SIZE_MAX)
                 last = line_begin(slot->data, wanted - 1);
-            if (scanned - last > cutter->max_record)
+            if (scanned - last > cutter->max_held)
                 return leave_out(cutter, last, cut, error);
         }
         size_t got = 0;
@@ -290,13 +291,11 @@ static enum error_code fill_whole(struct cutter *cutter, struct slot *slot,
 {
     enum error_code code = deliver(cutter, slot, cutter->size - cutter->at, cut, error);
     while (code == OK && cutter->end == STREAM_MORE) {
-        if (cut->data_size > cutter->max_record)
+        if (cut->data_size > cutter->max_held)
             return leave_out(cutter, 0, cut, error);
         size_t got = 0;
         code = read_slot(cutter, slot, cut->data_size * 2, cut, &got, error);
     }
-    if (code == OK && cut->data_size > cutter->max_record)
-        return leave_out(cutter, 0, cut, error);
     return code;
 }
 

@@ -13,8 +13,7 @@ enum {
     BUFFER_SIZE = 1024 * 1024,
     BUFFER_KEPT = 8 * 1024 * 1024, /* a larger one is given back after its extent */
     AHEAD = 32 * 1024,
-    PADDING = 64,
-    EXCERPT = 200
+    PADDING = 64
 };
 
 /* What the JSON parser takes at once, less some room. */
@@ -36,7 +35,7 @@ struct line_source {
     size_t oversize;     /* next of extent.oversize */
     unsigned char *room; /* owned: capacity + PADDING bytes; window of a file */
     size_t capacity;
-    unsigned char excerpt[EXCERPT + PADDING];
+    unsigned char excerpt[EXCERPT_MAX + PADDING];
 };
 
 struct line_source *line_source_create(uint64_t max_record, bool is_whole_file)
@@ -138,7 +137,8 @@ static size_t fill_target(const struct line_source *source)
 static enum error_code refill(struct line_source *source, struct error *error)
 {
     source->size -= source->at;
-    memmove(source->room, source->room + source->at, source->size);
+    if (source->at > 0)
+        memmove(source->room, source->room + source->at, source->size);
     source->at = 0;
     size_t target = fill_target(source);
     while (source->size < target) {
@@ -216,7 +216,7 @@ static enum error_code pass_long_line(struct line_source *source, struct line *l
                                       struct error *error)
 {
     size_t left = source->size - source->at;
-    size_t excerpt = left < EXCERPT ? left : EXCERPT;
+    size_t excerpt = left < EXCERPT_MAX ? left : EXCERPT_MAX;
     memcpy(source->excerpt, source->window + source->at, excerpt);
     *line = (struct line){.kind = LINE_TOO_LONG,
                           .data = source->excerpt,
@@ -245,8 +245,8 @@ static bool take_line(struct line_source *source, size_t size, bool has_newline,
     pass(source, size + has_newline);
     if (size > source->max_record) {
         line->kind = LINE_TOO_LONG;
-        if (line->size > EXCERPT)
-            line->size = EXCERPT;
+        if (line->size > EXCERPT_MAX)
+            line->size = EXCERPT_MAX;
     } else if (!has_newline && !source->is_fault_told) {
         line->kind = LINE_CUT;
         source->is_fault_told = true;
@@ -256,9 +256,10 @@ static bool take_line(struct line_source *source, size_t size, bool has_newline,
     return true;
 }
 
-/* A record that the cutter left out here? */
+/* A record that the cutter left out here, but for its first bytes? */
 static bool take_oversize(struct line_source *source, struct line *line)
 {
+    size_t left = source->size - source->at;
     if (source->oversize >= source->extent.oversize_count)
         return false;
     const uint64_t *entry = source->extent.oversize + 2 * source->oversize;
@@ -267,9 +268,12 @@ static bool take_oversize(struct line_source *source, struct line *line)
     source->oversize++;
     *line = (struct line){.kind = LINE_TOO_LONG,
                           .data = source->window + source->at,
+                          .size = left < EXCERPT_MAX ? left : EXCERPT_MAX,
                           .offset = entry[0],
                           .source_size = entry[1]};
+    source->at += line->size;
     source->position += entry[1];
+    source->scanned = 0;
     return true;
 }
 
@@ -323,7 +327,7 @@ static enum error_code next_line(struct line_source *source, bool may_move,
     *outcome = NEEDS_MORE;
     if (!may_move)
         return OK;
-    if (source->scanned > source->max_record) {
+    if (source->scanned > source->max_record && source->scanned >= EXCERPT_MAX) {
         *outcome = TAKEN;
         return pass_long_line(source, line, error);
     }
@@ -385,8 +389,8 @@ static enum error_code next_file(struct line_source *source, struct line *lines,
             *count = take_line(source, source->size < size ? source->size : (size_t)size,
                                false, lines);
             lines->kind = LINE_TOO_LONG;
-            if (lines->size > EXCERPT)
-                lines->size = EXCERPT;
+            if (lines->size > EXCERPT_MAX)
+                lines->size = EXCERPT_MAX;
             lines->source_size = size;
             source->at = source->size;
             source->is_last = true;

@@ -11,7 +11,7 @@
 #include "core/jsonl.h"
 #include "core/line_source.h"
 
-enum { EXCERPT = 200, KEPT = 8 * 1024 * 1024, OFFSET_DIGITS = 20, RECORDS_MAX = 65536 };
+enum { KEPT = 8 * 1024 * 1024, OFFSET_DIGITS = 20, RECORDS_MAX = 65536 };
 
 struct fault_note { /* a bad record, until the batch is made */
     struct bad_record bad;
@@ -159,7 +159,7 @@ static void note_fault(struct reader *reader, const struct line *line,
                 .key_size = fault->key_size,
                 .reason = fault->reason,
                 .excerpt = line->data,
-                .excerpt_size = line->size < EXCERPT ? line->size : EXCERPT},
+                .excerpt_size = line->size < EXCERPT_MAX ? line->size : EXCERPT_MAX},
         .key = reader->texts.size,
         .has_key = fault->key != NULL,
         .has_detail = fault->detail[0] != 0};

@@ -28,9 +28,12 @@ struct extent {
     enum stream_end fault;    /* STREAM_TRUNCATED or _CORRUPT: data ends at a fault, and a
                               last line without a newline is bad; else STREAM_MORE */
     const uint64_t *oversize; /* (oversize_count, 2) offset and size of records past
-                                  max_record that were left out of data */
+                                  max_record; only their first EXCERPT_MAX bytes are
+                                  in data */
     size_t oversize_count;
 };
+
+enum { EXCERPT_MAX = 200 };
 
 /* A record that could not be read. Texts live in the arena given to reader_next(). */
 struct bad_record {
@@ -41,7 +44,7 @@ struct bad_record {
                             "missing_field", "wrong_type", "truncated_input",
                             "corrupt_input", "empty_file" never: an empty text is a record */
     const char *detail; /* for people, or NULL */
-    const unsigned char *excerpt; /* the record's first bytes, up to 200 */
+    const unsigned char *excerpt; /* the record's first bytes, up to EXCERPT_MAX */
     size_t excerpt_size;
 };
 

@@ -11,6 +11,7 @@ struct records {
     struct bytes log; /* a line a record: offset, size, and columns or reason */
     uint64_t bytes;   /* records, bad ones and separators */
     uint64_t count, bad, separators;
+    bool has_excerpts; /* put them into the log too */
 };
 
 static inline void log_text(struct records *records, const char *text)
@@ -52,6 +53,10 @@ static inline void log_bad(struct records *records, const struct bad_record *bad
     log_text(records, " ");
     if (bad->key)
         bytes_put(&records->log, bad->key, bad->key_size);
+    if (records->has_excerpts && bad->excerpt_size > 0) {
+        log_text(records, " ");
+        bytes_put(&records->log, bad->excerpt, bad->excerpt_size);
+    }
     log_text(records, "\n");
     records->bad++;
 }
@@ -109,7 +114,7 @@ static inline bool grow_slot(struct slot *slot, size_t size)
 static inline void clear_records(struct records *records)
 {
     bytes_clear(&records->log);
-    *records = (struct records){0};
+    *records = (struct records){.has_excerpts = records->has_excerpts};
 }
 
 #endif

@@ -145,7 +145,7 @@ static void every_shard_size_and_compression_gives_the_same_records(void **state
     uint64_t seed = 21;
     open_place(&place);
     for (int round = 0; round < 6; round++) {
-        struct records expected = {0}, got = {0};
+        struct records expected = {.has_excerpts = true}, got = {.has_excerpts = true};
         struct way way = {
             .path = place.path,
             .input = {.format = FORMAT_LINES, .max_record = round % 2 ? 100 : 1 << 20}};
@@ -340,7 +340,7 @@ static void a_record_past_the_limit_takes_no_memory(void **state)
                       .input = {.format = FORMAT_LINES, .max_record = 10000}};
     struct cutter *cutter = open_at(&way, 0, NULL);
     assert_int_equal(cutter_next(cutter, &slot, &cut, NULL), OK);
-    assert_int_equal(cut.data_size, 6);
+    assert_int_equal(cut.data_size, 6 + EXCERPT_MAX);
     assert_int_equal(cut.oversize_count, 1);
     assert_int_equal(cut.oversize[0], 6);
     assert_int_equal(cut.oversize[1], (40 << 20) + 1);
@@ -355,7 +355,7 @@ static void a_record_past_the_limit_takes_no_memory(void **state)
  * up, and exactly one record tells of it. */
 static void check_damage(const struct way *given, const char *reason, bool *is_told)
 {
-    struct records whole = {0}, cut = {0};
+    struct records whole = {.has_excerpts = true}, cut = {.has_excerpts = true};
     struct bytes cuts = {0}, marks = {0};
     struct way way = *given;
     way.shard_bytes = 1 << 30;
