@@ -120,7 +120,8 @@ static uint64_t end_of(const struct column_builder *builder, uint32_t row)
 
 void column_builder_cut(struct column_builder *builder, uint32_t count)
 {
-    if (builder->data.is_bad || builder->ends.is_bad || builder->absent.is_bad)
+    bool is_bad = builder->data.is_bad || builder->ends.is_bad || builder->absent.is_bad;
+    if (is_bad || count >= builder->count)
         return;
     while (builder->count > count) {
         builder->count--;

@@ -4,7 +4,7 @@
 
 #include "core/reader.h"
 
-enum { AHEAD = 64 * 1024, PADDING = 64, ENTRY_MAX = 64 };
+enum { AHEAD = 64 * 1024, READ_MAX = 4 * 1024 * 1024, PADDING = 64, ENTRY_MAX = 64 };
 
 struct cutter {
     struct stream *stream; /* owned */
@@ -205,8 +205,8 @@ static enum error_code read_slot(struct cutter *cutter, struct slot *slot, size_
 {
     size_t room = wanted > cut->data_size ? wanted - cut->data_size : 0;
     room = room < SIZE_MAX / 4 ? room + AHEAD : room;
-    if (room > 4 * 1024 * 1024)
-        room = 4 * 1024 * 1024; /* so that a slot grows with what there is */
+    if (room > READ_MAX)
+        room = READ_MAX; /* so that a slot grows with what there is */
     enum error_code code = make_room(slot, cut->data_size + room, error);
     if (code == OK)
         code = read_stream(cutter, slot->data + cut->data_size, room, size, error);

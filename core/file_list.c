@@ -244,7 +244,7 @@ static enum error_code add_line(struct file_list *list, const char *line, size_t
                                 const char *folder, struct error *error)
 {
     char path[PATH_ROOM];
-    size_t path_size;
+    size_t path_size = 0;
     struct stat status;
     enum error_code code = make_absolute(line, size, folder, path, &path_size, error);
     if (code != OK)
