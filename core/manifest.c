@@ -31,7 +31,8 @@ static int compare_names(const void *left, const void *right)
 static size_t remove_repeated(struct listed_file *items, size_t count)
 {
     size_t kept = 0;
-    qsort(items, count, sizeof *items, compare_paths);
+    if (count > 0)
+        qsort(items, count, sizeof *items, compare_paths);
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || strcmp(items[kept - 1].path, items[i].path) != 0)
             items[kept++] = items[i];
@@ -239,9 +240,9 @@ static enum error_code merge(const struct manifest *old, const struct manifest *
           compare_file_pointers);
     for (uint32_t i = 0; i < wanted->file_count || at < old->file_count;) {
         const struct input_file *file = i < wanted->file_count ? &wanted->files[i] : NULL;
-        int order = at == old->file_count ? 1
-                    : file                ? strcmp(sorted[at]->name, file->name)
-                                          : -1;
+        int order = !file                   ? -1
+                    : at == old->file_count ? 1
+                                            : strcmp(sorted[at]->name, file->name);
         if (order > 0) {
             files[(*count)++] = *file;
             i++;
