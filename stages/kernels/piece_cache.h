@@ -22,7 +22,7 @@ enum {
     PIECE_IN_LARGE = 7,     /* as a count: has more ids, see the large table */
     PIECE_LARGE_MAX = 62,
     PIECE_LARGE_IDS = 16,
-    PIECE_SMALL_BITS = 18, /* slots: 8 MiB */
+    PIECE_SMALL_BITS = 19, /* slots: 16 MiB */
     PIECE_LARGE_BITS = 15  /* slots: 4 MiB */
 };
 

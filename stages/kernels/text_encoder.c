@@ -8,7 +8,7 @@
 
 /* Pieces of more bytes are cut, where they can be: those that end in ASCII when they do
  * not fit a small slot, since ASCII is seldom cut; others so that their parts recur. */
-enum { CUT_ABOVE_ASCII = PIECE_KEY_MAX, CUT_ABOVE_OTHERS = 6 };
+enum { CUT_ABOVE_ASCII = PIECE_KEY_MAX, CUT_ABOVE_OTHERS = 3 };
 
 enum error_code text_encoder_init(struct text_encoder *encoder,
                                   const struct vocabulary *vocabulary,

@@ -28,6 +28,7 @@ struct builder {
     uint64_t *pairs, *pair_filter, *pieces, *joins, *byte_joins;
     unsigned pair_shift, piece_shift, join_shift; /* 0: pieces are not cut */
     uint32_t *by_size;                            /* (count): ids, the shortest first */
+    uint32_t *nodes;                              /* (id_limit): trie node of a token */
     uint32_t size_max;
     struct trie trie;
 };
@@ -71,11 +72,12 @@ static bool allocate(struct builder *builder)
     builder->pairs = new_table(builder->work, slots, sizeof(uint64_t));
     builder->pair_filter =
         ARENA_NEW(builder->work, uint64_t, (slots << PAIR_FILTER_BITS) / 64);
-    builder->join_shift = builder->pair_shift - PAIR_FILTER_BITS;
-    builder->joins = ARENA_NEW(builder->work, uint64_t, (slots << PAIR_FILTER_BITS) / 64);
+    builder->join_shift = builder->pair_shift; /* far fewer joins than pairs */
+    builder->joins = ARENA_NEW(builder->work, uint64_t, slots / 64);
     builder->byte_joins = ARENA_NEW(builder->work, uint64_t, 65536 / 64);
     builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
     builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
+    builder->nodes = ARENA_RAW(builder->work, uint32_t, ids);
     builder->view = (struct vocabulary){.id_limit = list->id_limit,
                                         .token_count = list->count,
                                         .starts = builder->starts,
@@ -93,7 +95,7 @@ static bool allocate(struct builder *builder)
     return builder->starts && builder->bytes && builder->byte_ids &&
            builder->byte_pairs && builder->roots && builder->splits &&
            builder->prefixes && builder->pairs && builder->pair_filter &&
-           builder->pieces && builder->by_size;
+           builder->pieces && builder->by_size && builder->nodes;
 }
 
 /* Token bytes in the order of ids. */
@@ -303,22 +305,30 @@ static bool trie_step(struct builder *builder, uint32_t *node, unsigned char byt
     return ++trie->edge_count <= mask / 2 || trie_grow(builder);
 }
 
-/* Tokens come in by size, so that what a new node inherits is final. */
+/* Tokens come in by size, so that what a new node inherits is final, and the left part of
+ * a token's pair has its node already: the way goes on from there. */
 static bool add_to_trie(struct builder *builder, uint32_t id)
 {
     const unsigned char *token = builder->bytes + builder->starts[id];
     size_t size = vocabulary_token_size(&builder->view, id);
-    bool is_reachable = size == 1 || builder->splits[2 * id] != id;
-    if (size == 1 || !is_reachable)
+    uint32_t left = builder->splits[2 * id];
+    if (size == 1 || left == id) /* bytes have no node; merging does not make the other */
         return true;
-    uint32_t *root = &builder->roots[token[0] << 8 | token[1]];
-    if (*root == TOKEN_NONE && !trie_new_node(builder, builder->byte_ids[token[0]], root))
-        return false;
-    uint32_t node = *root;
-    for (size_t i = 2; i < size; i++) {
-        if (!trie_step(builder, &node, token[i]))
+    size_t at = vocabulary_token_size(&builder->view, left);
+    uint32_t node = builder->nodes[left];
+    if (at == 1) {
+        uint32_t *root = &builder->roots[token[0] << 8 | token[1]];
+        if (*root == TOKEN_NONE &&
+            !trie_new_node(builder, builder->byte_ids[token[0]], root))
+            return false;
+        node = *root;
+        at = 2;
+    }
+    for (; at < size; at++) {
+        if (!trie_step(builder, &node, token[at]))
             return false;
     }
+    builder->nodes[id] = node;
     builder->prefixes[id] = builder->trie.node_tokens[node];
     builder->trie.node_tokens[node] = id;
     return true;
@@ -327,7 +337,7 @@ static bool add_to_trie(struct builder *builder, uint32_t id)
 static bool build_trie(struct builder *builder)
 {
     struct trie *trie = &builder->trie;
-    trie->edge_shift = table_shift(builder->list->count);
+    trie->edge_shift = table_shift(2 * (uint64_t)builder->list->count);
     trie->node_capacity = builder->list->count;
     trie->edges = new_table(builder->work, (size_t)1 << (64 - trie->edge_shift),
                             sizeof *trie->edges);

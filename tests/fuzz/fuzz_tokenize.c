@@ -109,6 +109,26 @@ static void check_merges(const struct vocabulary *vocabulary, const unsigned cha
     }
 }
 
+/* The encoder's ids are those of the pattern's pieces, each merged as a whole. */
+static void check_pieces(const struct text_encoder *encoder, const unsigned char *text,
+                         size_t size, struct arena *scratch, const uint32_t *ids,
+                         size_t count, uint32_t *others)
+{
+    size_t at = 0, begin = 0, end, done = 0;
+    struct error error;
+    while (split_pieces(encoder->pattern, text, size, &at, &end, 1) == 1) {
+        size_t written;
+        require(end > begin && end <= size);
+        require(merge_piece(encoder->vocabulary, text + begin, end - begin, scratch,
+                            others, &written, &error) == OK);
+        require(written <= count - done &&
+                memcmp(ids + done, others, written * sizeof *ids) == 0);
+        done += written;
+        begin = end;
+    }
+    require(begin == size && done == count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2 || size > 1 << 16)
@@ -132,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(text_encoder_run(encoder, text, text_size, scratch, others, &again, &error) ==
             OK);
     require(again == count && memcmp(ids, others, count * sizeof *ids) == 0);
+    check_pieces(encoder, text, text_size, scratch, ids, count, others);
     struct special_token special;
     size_t from = 0;
     while (special_token_find(pattern, text, text_size, from, &special)) {

@@ -11,6 +11,7 @@
 #include "stages/kernels/tiktoken_file.h"
 #include "stages/kernels/vocabulary.h"
 #include "stages/kernels/vocabulary_build.h"
+#include "tests/small_vocabulary.h"
 #include "tests/text_goldens.h"
 
 struct coder {
@@ -194,9 +195,147 @@ static void every_nasty_text_agrees(void **state)
     check_nasty("o200k_base", SPLIT_O200K);
 }
 
+/* ---- small vocabularies ---- */
+
+static void coder_open_small(struct coder *coder, const char *const *tokens,
+                             enum split_pattern pattern)
+{
+    struct bytes file = small_vocabulary(tokens);
+    coder_open(coder, &file, pattern);
+    bytes_clear(&file);
+}
+
+static void check_ids(struct coder *coder, const char *text, const uint32_t *wanted,
+                      size_t wanted_count)
+{
+    for (int pass = 0; pass < 2; pass++) { /* merged, then out of the cache */
+        uint32_t *ids;
+        size_t count = encode(coder, text, strlen(text), &ids);
+        assert_int_equal(count, wanted_count);
+        assert_memory_equal(ids, wanted, count * sizeof *ids);
+        free(ids);
+    }
+}
+
+#define CHECK_IDS(coder, text, ...)                             \
+    check_ids((coder), (text), (const uint32_t[]){__VA_ARGS__}, \
+              sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void pieces_never_merge_with_each_other(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"ab", "b c", "a1", NULL};
+    struct coder coder;
+    coder_open_small(&coder, tokens, SPLIT_CL100K);
+    CHECK_IDS(&coder, "ab c", 256, ' ', 'c');
+    CHECK_IDS(&coder, "xa1", 'x', 'a', '1');
+    coder_close(&coder);
+}
+
+static void pieces_of_every_number_of_ids_are_kept(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"ab", NULL};
+    struct coder coder;
+    coder_open_small(&coder, tokens, SPLIT_CL100K);
+    CHECK_IDS(&coder, "ab", 256);
+    CHECK_IDS(&coder, "abab", 256, 256);
+    CHECK_IDS(&coder, "abxy", 256, 'x', 'y');
+    CHECK_IDS(&coder, "xyzabz", 'x', 'y', 'z', 256, 'z');
+    CHECK_IDS(&coder, "abababababababababababab", 256, 256, 256, 256, 256, 256, 256, 256,
+              256, 256, 256, 256);
+    coder_close(&coder);
+}
+
+static void cutting_a_piece_does_not_show(void **state)
+{
+    (void)state;
+    /* Tokens across characters, with a part of one at either end, and neither. */
+    static const char *const tokens[] = {
+        "\xe4\xb8", "\u4e2d", "\xe6\x96",     "\u6587",     "\u4e2d\u6587",
+        "\xe3\x81", "\u3042", "\u3044",       "\u3042\xe3", "\x82\u3044",
+        "\u0435",   "\u043d", "\u0435\u043d", "\u0435\xd1", NULL};
+    static const char *const letters[] = {"\u4e2d", "\u6587", "\u3042", "\u3044",
+                                          "\u0435", "\u043d", "\u0441", "a",
+                                          " ",      "\xff"};
+    struct coder coder;
+    coder_open_small(&coder, tokens, SPLIT_O200K);
+    assert_true(coder.vocabulary.join_shift > 0);
+    uint64_t seed = 5;
+    for (int round = 0; round < 2000; round++) {
+        unsigned char text[128];
+        size_t size = 0;
+        for (int i = 0; i < 24; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            const char *letter = letters[(seed >> 33) % 10];
+            memcpy(text + size, letter, strlen(letter));
+            size += strlen(letter);
+        }
+        uint32_t *ids;
+        size_t count = encode(&coder, text, size, &ids);
+        size_t at = 0, begin = 0, end, done = 0;
+        while (split_pieces(SPLIT_O200K, text, size, &at, &end, 1) == 1) {
+            uint32_t wanted[128];
+            size_t written;
+            assert_int_equal(merge_heap(&coder.vocabulary, text + begin, end - begin,
+                                        coder.scratch, wanted, &written, NULL),
+                             OK);
+            assert_true(written <= count - done);
+            assert_memory_equal(ids + done, wanted, written * sizeof *ids);
+            done += written;
+            begin = end;
+        }
+        assert_int_equal(done, count);
+        arena_reset(coder.scratch);
+        free(ids);
+    }
+    coder_close(&coder);
+}
+
+static void pieces_are_cut_where_no_token_reaches_across(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {
+        "\xe4\xb8", "\u4e2d", "\xe6\x96",   "\u6587",     "\u4e2d\u6587",
+        "\xe3\x81", "\u3042", "\u3042\xe3", "\x82\u4e2d", NULL};
+    struct coder coder;
+    coder_open_small(&coder, tokens, SPLIT_O200K);
+    const struct vocabulary *vocabulary = &coder.vocabulary;
+    static const struct {
+        const char *piece;
+        size_t cut;
+    } cases[] = {
+        {"\u6587\u4e2d", 3},       /* the other way round */
+        {"\u4e2d\u6587\u4e2d", 6}, /* a token's inside */
+        {"\u3042\u3044", 6},       /* a token ends inside the second character */
+        {"\u3042\u3042", 6},
+        {"\u3082\u4e2d", 6}, /* a token begins inside the first */
+        {"\xff\xff\xff", 3}, /* nothing is cut at bad bytes */
+        {"\u6587", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = strlen(cases[i].piece);
+        size_t cut =
+            vocabulary_cut(vocabulary, (const unsigned char *)cases[i].piece, size);
+        assert_int_equal(cut, cases[i].cut);
+    }
+    coder_close(&coder);
+    /* abcd is never made of its bytes: as a piece it is a token, as a part it is not. */
+    static const char *const unreachable[] = {"bc", "ab", "abcd", NULL};
+    coder_open_small(&coder, unreachable, SPLIT_O200K);
+    assert_int_equal(coder.vocabulary.join_shift, 0);
+    CHECK_IDS(&coder, "abcd", 258);
+    CHECK_IDS(&coder, "abcd\u4e2d", 'a', 256, 'd', 0xe4, 0xb8, 0xad);
+    coder_close(&coder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_never_merge_with_each_other),
+        cmocka_unit_test(pieces_of_every_number_of_ids_are_kept),
+        cmocka_unit_test(cutting_a_piece_does_not_show),
+        cmocka_unit_test(pieces_are_cut_where_no_token_reaches_across),
         cmocka_unit_test(every_nasty_text_agrees),
         cmocka_unit_test(r50k_agrees_with_every_golden),
         cmocka_unit_test(p50k_agrees_with_every_golden),
