@@ -1,0 +1,517 @@
+/* test_job_view.c - tests commands/job_view.c and the commands that read a job */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "commands/digest.h"
+#include "commands/export.h"
+#include "commands/job_view.h"
+#include "commands/show.h"
+#include "commands/verify.h"
+#include "tests/unit/job_fixture.h"
+
+enum {
+    RECORDS = FIXTURE_FILES * FIXTURE_SHARDS_A_FILE * FIXTURE_ROWS,
+    ARGUMENTS_MAX = 8
+};
+
+struct place {
+    char job[256];
+    char output[300];
+    struct hash128 digest;
+    struct bytes text; /* what the latest command printed, and a zero */
+};
+
+static int set_up(void **state)
+{
+    struct place *place = calloc(1, sizeof *place);
+    if (!place)
+        return -1;
+    fixture_folder(place->job, sizeof place->job);
+    (void)snprintf(place->output, sizeof place->output, "%s/output", place->job);
+    place->digest = fixture_job(place->job, 2);
+    *state = place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    fixture_remove(place->job);
+    bytes_clear(&place->text);
+    free(place);
+    return 0;
+}
+
+/* Runs the command with its output in place->text; returns its exit status. */
+static int run(struct place *place, int (*command)(int, char **), ...)
+{
+    char *arguments[ARGUMENTS_MAX] = {0};
+    char copies[ARGUMENTS_MAX][300] = {{0}};
+    int count = 0;
+    va_list list;
+    va_start(list, command);
+    for (const char *text = va_arg(list, const char *); text;
+         text = va_arg(list, const char *)) {
+        (void)snprintf(copies[count], sizeof copies[count], "%s", text);
+        arguments[count] = copies[count];
+        count++;
+    }
+    va_end(list);
+    (void)fflush(stdout);
+    (void)fflush(stderr);
+    int saved_output = dup(STDOUT_FILENO);
+    int saved_error = dup(STDERR_FILENO);
+    int file = open(place->output, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int nowhere = open("/dev/null", O_WRONLY);
+    if (dup2(file, STDOUT_FILENO) < 0 || dup2(nowhere, STDERR_FILENO) < 0)
+        abort();
+    int status = command(count, arguments);
+    (void)fflush(stdout);
+    if (dup2(saved_output, STDOUT_FILENO) < 0 || dup2(saved_error, STDERR_FILENO) < 0)
+        abort();
+    off_t size = lseek(file, 0, SEEK_END);
+    bytes_reset(&place->text);
+    unsigned char *room = bytes_reserve(&place->text, (size_t)size + 1);
+    if (!room || pread(file, room, (size_t)size, 0) != size)
+        abort();
+    room[size] = 0;
+    place->text.size = (size_t)size;
+    (void)close(file);
+    (void)close(nowhere);
+    (void)close(saved_output);
+    (void)close(saved_error);
+    return status;
+}
+
+static const char *text_of(const struct place *place)
+{
+    return (const char *)place->text.data;
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t count = 0;
+    for (; *text; text++)
+        count += *text == '\n';
+    return count;
+}
+
+/* Does line `number` begin so? */
+static void assert_line(const struct place *place, size_t number, const char *start)
+{
+    const char *at = text_of(place);
+    for (; number > 0; number--) {
+        at = strchr(at, '\n');
+        assert_non_null(at);
+        at++;
+    }
+    if (strncmp(at, start, strlen(start)) != 0)
+        fail_msg("line begins %.60s, not %s", at, start);
+}
+
+static void assert_key_line(const struct place *place, size_t line, unsigned shard,
+                            unsigned row)
+{
+    char start[64];
+    (void)snprintf(start, sizeof start, "{\"key\": \"key-%u-%u\", ", shard, row);
+    assert_line(place, line, start);
+}
+
+static void show_prints_all_records_in_input_order(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(run(place, command_show, "show", place->job, NULL), 0);
+    assert_int_equal(count_lines(text_of(place)), RECORDS);
+    for (unsigned i = 0; i < RECORDS; i++)
+        assert_key_line(place, i, i / FIXTURE_ROWS, i % FIXTURE_ROWS);
+    assert_non_null(strstr(text_of(place), "\"boxes\": ["));
+    assert_null(strstr(text_of(place), "\"image\""));
+}
+
+static void show_finds_keys(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "key-4-19", "key-0-3", NULL), 0);
+    assert_int_equal(count_lines(text_of(place)), 2);
+    assert_key_line(place, 0, 4, 19);
+    assert_key_line(place, 1, 0, 3);
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "key-9-9", "key-5-0", NULL), 1);
+    assert_int_equal(count_lines(text_of(place)), 1);
+    assert_key_line(place, 0, 5, 0);
+}
+
+static void show_limits_and_samples(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(run(place, command_show, "show", place->job, "--limit", "3", NULL),
+                     0);
+    assert_int_equal(count_lines(text_of(place)), 3);
+    assert_key_line(place, 2, 0, 2);
+    assert_int_equal(run(place, command_show, "show", place->job, "--limit", "0", NULL),
+                     0);
+    assert_int_equal(place->text.size, 0);
+    assert_int_equal(run(place, command_show, "show", place->job, "--sample", "7", NULL),
+                     0);
+    assert_int_equal(count_lines(text_of(place)), 7);
+    for (unsigned i = 0; i < 7; i++)
+        assert_key_line(place, i, i * RECORDS / 7 / FIXTURE_ROWS,
+                        i * RECORDS / 7 % FIXTURE_ROWS);
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "--sample", "1000", NULL), 0);
+    assert_int_equal(count_lines(text_of(place)), RECORDS);
+}
+
+static void show_prints_quarantined_records(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(run(place, command_show, "show", place->job, "--rejects", NULL), 0);
+    assert_int_equal(count_lines(text_of(place)), FIXTURE_FILES * FIXTURE_SHARDS_A_FILE);
+    assert_line(
+        place, 0,
+        "{\"file\": \"a.jsonl\", \"offset\": 200, \"key\": null, \"stage\": \"input\", "
+        "\"reason\": \"bad_json\", \"detail\": null, \"excerpt\": \"{\\\"cut");
+    assert_line(place, 5, "{\"file\": \"c.jsonl\"");
+}
+
+static void wrong_command_lines_exit_2(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(run(place, command_show, "show", NULL), 2);
+    assert_int_equal(run(place, command_show, "show", place->job, "--wrong", NULL), 2);
+    assert_int_equal(run(place, command_show, "show", place->job, "--limit", "-1", NULL),
+                     2);
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "--limit", "12345678901", NULL), 2);
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "--phase", "none", NULL), 2);
+    assert_int_equal(
+        run(place, command_show, "show", place->job, "key-0-0", "--rejects", NULL), 2);
+    assert_int_equal(run(place, command_digest, "digest", place->job, "more", NULL), 2);
+    assert_int_equal(run(place, command_export, "export", place->job, "--out", "-", NULL),
+                     2);
+    assert_int_equal(
+        run(place, command_export, "export", place->job, "--format", "jsonl", NULL), 2);
+    assert_int_equal(run(place, command_export, "export", place->job, "--format", "csv",
+                         "--out", "-", NULL),
+                     2);
+    assert_int_equal(run(place, command_verify, "verify", NULL), 2);
+}
+
+static void jobs_that_are_none_exit_1(void **state)
+{
+    struct place *place = *state;
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/volumes", place->job);
+    assert_int_equal(run(place, command_show, "show", path, NULL), 1);
+    assert_int_equal(run(place, command_digest, "digest", place->output, NULL), 1);
+    assert_int_equal(run(place, command_verify, "verify", "/nowhere", NULL), 1);
+    assert_int_equal(run(place, command_export, "export", "/nowhere", "--format", "jsonl",
+                         "--out", "-", NULL),
+                     1);
+}
+
+static void digest_does_not_depend_on_the_volumes(void **state)
+{
+    struct place *place = *state;
+    char wanted[40];
+    hash128_format(place->digest, wanted);
+    wanted[32] = '\n';
+    wanted[33] = 0;
+    for (uint32_t volumes = 1; volumes <= 6; volumes += 5) {
+        assert_int_equal(
+            run(place, command_digest, "digest", place->job, "--phase", "main", NULL), 0);
+        assert_string_equal(text_of(place), wanted);
+        char job[300];
+        (void)snprintf(job, sizeof job, "%s/again-%u", place->job, (unsigned)volumes);
+        assert_int_equal(mkdir(job, 0700), 0);
+        (void)fixture_job(job, volumes);
+        assert_int_equal(run(place, command_digest, "digest", job, NULL), 0);
+        assert_string_equal(text_of(place), wanted);
+    }
+}
+
+static void export_writes_what_show_prints(void **state)
+{
+    struct place *place = *state;
+    char path[300], temporary[300];
+    struct bytes shown = {0};
+    (void)snprintf(path, sizeof path, "%s/all.jsonl", place->job);
+    (void)snprintf(temporary, sizeof temporary, "%s/.all.jsonl.tmp", place->job);
+    assert_int_equal(run(place, command_show, "show", place->job, NULL), 0);
+    bytes_put(&shown, place->text.data, place->text.size + 1);
+    assert_int_equal(run(place, command_export, "export", place->job, "--format", "jsonl",
+                         "--out", "-", NULL),
+                     0);
+    assert_string_equal(text_of(place), shown.data);
+    assert_int_equal(run(place, command_export, "export", place->job, "--format", "jsonl",
+                         "--out", path, NULL),
+                     0);
+    assert_int_equal(place->text.size, 0);
+    assert_int_equal(access(temporary, F_OK), -1);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    unsigned char *room = bytes_reserve(&place->text, shown.size);
+    assert_int_equal(fread(room, 1, shown.size, file), shown.size - 1);
+    assert_memory_equal(room, shown.data, shown.size - 1);
+    (void)fclose(file);
+    bytes_clear(&shown);
+    assert_int_equal(run(place, command_export, "export", place->job, "--format", "jsonl",
+                         "--out", "/nowhere/at/all", NULL),
+                     1);
+}
+
+/* Files added later have runs of their own, between those of the first input by name;
+ * several small files share the shard of a group. */
+static void input_order_is_that_of_names(void **state)
+{
+    struct place *place = *state;
+    char path[320];
+    struct hash128 sum = {0};
+    struct ledger *ledger;
+    struct arena *arena = arena_create(1 << 12, 0);
+    struct input_file files[] = {{.path = "/a", .name = "a.jsonl"},
+                                 {.path = "/c", .name = "c.jsonl"},
+                                 {.path = "/b", .name = "b.jsonl"}};
+    struct run runs[] = {
+        {.kind = RUN_GROUP, .first_file = 0, .file_count = 2, .count = 1},
+        {.kind = RUN_PLAIN, .first_file = 2, .file_count = 1, .count = 1}};
+    struct phase_record phase = {
+        .name = "main",
+        .manifest = {.files = files, .file_count = 3, .runs = runs, .run_count = 2}};
+    struct volume_meta meta = {.phase_name = "main", .host = "here"};
+    struct volume_writer *writer;
+    struct volume_info info;
+    uint64_t count;
+    (void)snprintf(path, sizeof path, "%s/x", place->job);
+    assert_int_equal(volume_create(path, &meta, &writer, &count, NULL), OK);
+    struct block_encoder *encoder = block_encoder_create();
+    struct bytes block = {0};
+    /* Shard 0.0 holds files 0 and 2 of the fixture's names, shard 1.0 file 1. */
+    struct batch *batch = fixture_batch(arena, 4, 0, 7);
+    struct origin origins[4] = {{.file = 0, .offset = 0},
+                                {.file = 0, .offset = 9},
+                                {.file = 2, .offset = 0},
+                                {.file = 2, .offset = 9}};
+    batch->origins = origins;
+    assert_int_equal(block_encode(encoder, batch, &fixture_files, NULL, 4, &block, NULL),
+                     OK);
+    assert_int_equal(volume_put_block(writer, block.data, block.size, &count, NULL), OK);
+    struct shard_entry group = {.shard = 0, .first_block = count, .block_count = 1};
+    assert_int_equal(volume_put_shard(writer, &group, NULL), OK);
+    struct shard_entry plain = fixture_put_shard(writer, SHARD_ID(1, 0), 3, 8);
+    assert_int_equal(volume_seal(writer, place->job, "unused", &info, NULL), OK);
+    (void)snprintf(path, sizeof path, "%s/volumes/main/s1-1.lmdb", place->job);
+    (void)snprintf(place->output, sizeof place->output, "%s/unused", place->job);
+    assert_int_equal(rename(place->output, path), 0);
+    (void)snprintf(place->output, sizeof place->output, "%s/output", place->job);
+    (void)snprintf(path, sizeof path, "%s/ledger", place->job);
+    (void)remove(path);
+    assert_int_equal(ledger_open(path, NULL, &ledger, NULL), OK);
+    assert_int_equal(ledger_put_phase(ledger, &phase, NULL), OK);
+    struct volume_record record = {
+        .id = 1, .name = "s1-1.lmdb", .size = info.size, .checksum = info.checksum};
+    assert_int_equal(ledger_put_volume(ledger, &record, NULL), OK);
+    const struct shard_entry *entries[] = {&group, &plain};
+    for (size_t i = 0; i < 2; i++) {
+        bool is_new;
+        bytes_reset(&block);
+        shard_entry_write(entries[i], &block);
+        assert_int_equal(ledger_put_shard(ledger, 1, entries[i], block.data, block.size,
+                                          &is_new, NULL),
+                         OK);
+    }
+    (void)snprintf(path, sizeof path, "%s/index.lmdb", place->job);
+    assert_int_equal(ledger_publish(ledger, path, NULL), OK);
+    ledger_close(ledger);
+    assert_int_equal(run(place, command_show, "show", place->job, NULL), 0);
+    assert_int_equal(count_lines(text_of(place)), 7);
+    assert_key_line(place, 0, 7, 0);
+    assert_key_line(place, 1, 7, 1);
+    assert_key_line(place, 2, 8, 0);
+    assert_key_line(place, 4, 8, 2);
+    assert_key_line(place, 5, 7, 2);
+    assert_key_line(place, 6, 7, 3);
+    (void)sum;
+    bytes_clear(&block);
+    block_encoder_destroy(encoder);
+    arena_destroy(arena);
+}
+
+/* ---- verify ---- */
+
+static void verify_holds_for_a_whole_job(void **state)
+{
+    struct place *place = *state;
+    char path[300], digest[33];
+    assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 0);
+    hash128_format(place->digest, digest);
+    assert_non_null(strstr(text_of(place), digest));
+    assert_non_null(strstr(text_of(place),
+                           "126 records read = 120 emitted + 0 dropped + 6 quarantined"));
+    (void)snprintf(path, sizeof path, "%s/volumes/main", place->job);
+    fixture_write_text(path, "stranger.lmdb", "left behind");
+    assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 0);
+    assert_non_null(strstr(text_of(place), "stranger.lmdb\" is not in the index"));
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[2100];
+    (void)snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
+    if (system(command) != 0)
+        abort();
+}
+
+static void damage(const char *path, int kind, uint32_t *seed)
+{
+    struct stat facts;
+    assert_int_equal(stat(path, &facts), 0);
+    off_t at = (off_t)(fixture_random(seed) % (uint64_t)facts.st_size);
+    unsigned char bytes[8];
+    int file = open(path, O_RDWR);
+    switch (kind) {
+    case 0:
+        assert_int_equal(unlink(path), 0);
+        break;
+    case 1:
+        assert_int_equal(ftruncate(file, at), 0);
+        break;
+    case 2:
+        assert_int_equal(ftruncate(file, facts.st_size + 1 + at), 0);
+        break;
+    default:
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (unsigned char)fixture_random(seed);
+        size_t size = kind % 2 ? 1 : sizeof bytes;
+        unsigned char before[8] = {0};
+        (void)!pread(file, before, size, at);
+        if (memcmp(before, bytes, size) == 0)
+            bytes[0] ^= 1;
+        assert_int_equal(pwrite(file, bytes, size, at), size);
+    }
+    (void)close(file);
+}
+
+static void verify_sees_any_damage_and_never_crashes(void **state)
+{
+    struct place *place = *state;
+    char paths[3][300] = {{0}}, copies[3][300] = {{0}};
+    uint32_t seed = 11;
+    (void)snprintf(paths[0], 300, "%s/index.lmdb", place->job);
+    (void)snprintf(paths[1], 300, "%s/volumes/main/s1-1.lmdb", place->job);
+    (void)snprintf(paths[2], 300, "%s/volumes/main/s1-2.lmdb", place->job);
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(copies[i], 300, "%s/copy-%d", place->job, i);
+        copy_file(paths[i], copies[i]);
+    }
+    for (int i = 0; i < 300; i++) {
+        int which = i % 3;
+        damage(paths[which], i / 3 % 8, &seed);
+        assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 1);
+        /* Nor do the others crash. */
+        (void)run(place, command_show, "show", place->job, NULL);
+        (void)run(place, command_digest, "digest", place->job, NULL);
+        copy_file(copies[which], paths[which]);
+    }
+    assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 0);
+}
+
+/* Volumes that are whole, but not what the index says. */
+static void verify_sees_volumes_changed_for_others(void **state)
+{
+    struct place *place = *state;
+    char first[300], second[300];
+    (void)snprintf(first, sizeof first, "%s/volumes/main/s1-1.lmdb", place->job);
+    (void)snprintf(second, sizeof second, "%s/volumes/main/s1-2.lmdb", place->job);
+    copy_file(first, second);
+    assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 1);
+    assert_non_null(strstr(text_of(place), "not the volume that was indexed"));
+    assert_int_equal(run(place, command_show, "show", place->job, NULL), 1);
+}
+
+enum { LIE_MISSING, LIE_DIGEST, LIE_ACCOUNT, LIE_REASON, LIE_KINDS };
+
+/* An index with a wrong entry for one shard (or without it), all checksums right. */
+static void publish_lie(const struct place *place, int lie)
+{
+    char path[300];
+    struct index *index;
+    struct ledger *ledger;
+    struct bytes bytes = {0};
+    struct shard_entry entry;
+    uint32_t volume_id;
+    bool is_new;
+    struct arena *arena = arena_create(1 << 12, 0);
+    (void)snprintf(path, sizeof path, "%s/ledger", place->job);
+    assert_int_equal(ledger_open(path, NULL, &ledger, NULL), OK);
+    assert_int_equal(ledger_index(ledger, &index, NULL), OK);
+    assert_int_equal(
+        index_get_shard(index, 0, SHARD_ID(1, 1), arena, &entry, &volume_id, NULL), OK);
+    index_close(index);
+    entry.generation++;
+    if (lie == LIE_DIGEST)
+        entry.digest.high ^= 1;
+    if (lie == LIE_ACCOUNT) {
+        entry.account.emitted.records--;
+        entry.account.read.records--;
+    }
+    struct reason reason = entry.reasons[0];
+    reason.tally.records++;
+    if (lie == LIE_REASON)
+        entry.reasons = &reason;
+    if (lie == LIE_MISSING)
+        entry.shard = SHARD_ID(1, 2);
+    shard_entry_write(&entry, &bytes);
+    assert_int_equal(ledger_put_shard(ledger, volume_id, &entry, bytes.data, bytes.size,
+                                      &is_new, NULL),
+                     OK);
+    (void)snprintf(path, sizeof path, "%s/index.lmdb", place->job);
+    assert_int_equal(ledger_publish(ledger, path, NULL), OK);
+    ledger_close(ledger);
+    bytes_clear(&bytes);
+    arena_destroy(arena);
+}
+
+static void verify_sees_entries_that_lie(void **state)
+{
+    struct place *place = *state;
+    for (int lie = 0; lie < LIE_KINDS; lie++) {
+        publish_lie(place, lie);
+        assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(show_prints_all_records_in_input_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(show_finds_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(show_limits_and_samples, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(show_prints_quarantined_records, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(wrong_command_lines_exit_2, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(jobs_that_are_none_exit_1, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(digest_does_not_depend_on_the_volumes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(export_writes_what_show_prints, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(input_order_is_that_of_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(verify_holds_for_a_whole_job, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(verify_sees_any_damage_and_never_crashes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(verify_sees_volumes_changed_for_others, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(verify_sees_entries_that_lie, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("job_view", tests, NULL, NULL);
+}
