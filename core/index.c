@@ -19,7 +19,7 @@ struct index {
     struct arena *arena; /* owned: values handed out */
 };
 
-enum error_code index_create_over(struct store *store, struct index **index,
+enum error_code index_create_view(struct store *store, struct index **index,
                                   struct error *error)
 {
     struct index *made = calloc(1, sizeof *made);
@@ -44,7 +44,7 @@ enum error_code index_open(const char *path, struct index **index, struct error 
         code = store_open(path, STORE_READ, ledger_tables, LEDGER_TABLES, &store, error);
     if (code != OK)
         return code;
-    code = index_create_over(store, index, error);
+    code = index_create_view(store, index, error);
     if (code == OK)
         (*index)->is_owner = true;
     else

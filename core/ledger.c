@@ -285,5 +285,5 @@ enum error_code ledger_publish(struct ledger *ledger, const char *path,
 enum error_code ledger_index(struct ledger *ledger, struct index **index,
                              struct error *error)
 {
-    return index_create_over(ledger->store, index, error);
+    return index_create_view(ledger->store, index, error);
 }

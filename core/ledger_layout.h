@@ -57,7 +57,7 @@ enum error_code suspect_read(const void *data, size_t size, struct arena *arena,
                              struct suspect *suspect, struct error *error);
 
 /* A view of a store that the caller keeps open as long. ERROR_MEMORY. */
-enum error_code index_create_over(struct store *store, struct index **index,
+enum error_code index_create_view(struct store *store, struct index **index,
                                   struct error *error);
 
 #endif

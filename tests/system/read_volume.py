@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""read_volume.py FORMATS.md JOB SHOWN DIGEST - does the Python of docs/formats.md read a job?
+"""read_volume.py - does the Python of docs/formats.md read a job?
+
+    read_volume.py FORMATS.md JOB SHOWN DIGEST
 
 SHOWN is what `millrace show JOB` printed, DIGEST what `millrace digest JOB` did. Exit status 0:
 it reads the same; 1: it does not; 77: a module that it needs is not here."""

@@ -269,15 +269,71 @@ static void export_writes_what_show_prints(void **state)
                      1);
 }
 
-/* Files added later have runs of their own, between those of the first input by name;
- * several small files share the shard of a group. */
+/* A volume in which shard 0.0 holds files 0 and 2 of the fixture's names, 1.0 file 1. */
+static void make_group_volume(const struct place *place, struct shard_entry entries[2],
+                              struct volume_info *info)
+{
+    static const struct origin origins[] = {
+        {.file = 0}, {.file = 0, .offset = 9}, {.file = 2}, {.file = 2, .offset = 9}};
+    char path[320];
+    struct volume_meta meta = {.phase_name = "main", .host = "here"};
+    struct volume_writer *writer;
+    uint64_t number;
+    struct bytes block = {0};
+    struct arena *arena = arena_create(1 << 12, 0);
+    struct block_encoder *encoder = block_encoder_create();
+    struct batch *batch = fixture_batch(arena, 4, 0, 7);
+    batch->origins = origins;
+    (void)snprintf(path, sizeof path, "%s/scratch", place->job);
+    assert_int_equal(volume_create(path, &meta, &writer, &number, NULL), OK);
+    assert_int_equal(block_encode(encoder, batch, &fixture_files, NULL, 4, &block, NULL),
+                     OK);
+    assert_int_equal(volume_put_block(writer, block.data, block.size, &number, NULL), OK);
+    entries[0] =
+        (struct shard_entry){.shard = 0, .first_block = number, .block_count = 1};
+    assert_int_equal(volume_put_shard(writer, &entries[0], NULL), OK);
+    entries[1] = fixture_put_shard(writer, SHARD_ID(1, 0), 3, 8);
+    (void)snprintf(path, sizeof path, "%s/volumes/main", place->job);
+    assert_int_equal(volume_seal(writer, path, "group.lmdb", info, NULL), OK);
+    bytes_clear(&block);
+    block_encoder_destroy(encoder);
+    arena_destroy(arena);
+}
+
+static void publish_group(const struct place *place, const struct phase_record *phase,
+                          const struct shard_entry entries[2],
+                          const struct volume_info *info)
+{
+    char path[320];
+    struct ledger *ledger;
+    struct bytes bytes = {0};
+    struct volume_record record = {
+        .id = 1, .name = "group.lmdb", .size = info->size, .checksum = info->checksum};
+    (void)snprintf(path, sizeof path, "%s/other-ledger", place->job);
+    assert_int_equal(ledger_open(path, NULL, &ledger, NULL), OK);
+    assert_int_equal(ledger_put_phase(ledger, phase, NULL), OK);
+    assert_int_equal(ledger_put_volume(ledger, &record, NULL), OK);
+    for (size_t i = 0; i < 2; i++) {
+        bool is_new;
+        bytes_reset(&bytes);
+        shard_entry_write(&entries[i], &bytes);
+        assert_int_equal(ledger_put_shard(ledger, 1, &entries[i], bytes.data, bytes.size,
+                                          &is_new, NULL),
+                         OK);
+    }
+    (void)snprintf(path, sizeof path, "%s/index.lmdb", place->job);
+    assert_int_equal(ledger_publish(ledger, path, NULL), OK);
+    ledger_close(ledger);
+    bytes_clear(&bytes);
+}
+
+/* Files added later have runs of their own, and stand between those of the first input by
+ * name; several small files share the shard of a group. */
 static void input_order_is_that_of_names(void **state)
 {
     struct place *place = *state;
-    char path[320];
-    struct hash128 sum = {0};
-    struct ledger *ledger;
-    struct arena *arena = arena_create(1 << 12, 0);
+    static const unsigned wanted[][2] = {{7, 0}, {7, 1}, {8, 0}, {8, 1},
+                                         {8, 2}, {7, 2}, {7, 3}};
     struct input_file files[] = {{.path = "/a", .name = "a.jsonl"},
                                  {.path = "/c", .name = "c.jsonl"},
                                  {.path = "/b", .name = "b.jsonl"}};
@@ -287,63 +343,14 @@ static void input_order_is_that_of_names(void **state)
     struct phase_record phase = {
         .name = "main",
         .manifest = {.files = files, .file_count = 3, .runs = runs, .run_count = 2}};
-    struct volume_meta meta = {.phase_name = "main", .host = "here"};
-    struct volume_writer *writer;
+    struct shard_entry entries[2];
     struct volume_info info;
-    uint64_t count;
-    (void)snprintf(path, sizeof path, "%s/x", place->job);
-    assert_int_equal(volume_create(path, &meta, &writer, &count, NULL), OK);
-    struct block_encoder *encoder = block_encoder_create();
-    struct bytes block = {0};
-    /* Shard 0.0 holds files 0 and 2 of the fixture's names, shard 1.0 file 1. */
-    struct batch *batch = fixture_batch(arena, 4, 0, 7);
-    struct origin origins[4] = {{.file = 0, .offset = 0},
-                                {.file = 0, .offset = 9},
-                                {.file = 2, .offset = 0},
-                                {.file = 2, .offset = 9}};
-    batch->origins = origins;
-    assert_int_equal(block_encode(encoder, batch, &fixture_files, NULL, 4, &block, NULL),
-                     OK);
-    assert_int_equal(volume_put_block(writer, block.data, block.size, &count, NULL), OK);
-    struct shard_entry group = {.shard = 0, .first_block = count, .block_count = 1};
-    assert_int_equal(volume_put_shard(writer, &group, NULL), OK);
-    struct shard_entry plain = fixture_put_shard(writer, SHARD_ID(1, 0), 3, 8);
-    assert_int_equal(volume_seal(writer, place->job, "unused", &info, NULL), OK);
-    (void)snprintf(path, sizeof path, "%s/volumes/main/s1-1.lmdb", place->job);
-    (void)snprintf(place->output, sizeof place->output, "%s/unused", place->job);
-    assert_int_equal(rename(place->output, path), 0);
-    (void)snprintf(place->output, sizeof place->output, "%s/output", place->job);
-    (void)snprintf(path, sizeof path, "%s/ledger", place->job);
-    (void)remove(path);
-    assert_int_equal(ledger_open(path, NULL, &ledger, NULL), OK);
-    assert_int_equal(ledger_put_phase(ledger, &phase, NULL), OK);
-    struct volume_record record = {
-        .id = 1, .name = "s1-1.lmdb", .size = info.size, .checksum = info.checksum};
-    assert_int_equal(ledger_put_volume(ledger, &record, NULL), OK);
-    const struct shard_entry *entries[] = {&group, &plain};
-    for (size_t i = 0; i < 2; i++) {
-        bool is_new;
-        bytes_reset(&block);
-        shard_entry_write(entries[i], &block);
-        assert_int_equal(ledger_put_shard(ledger, 1, entries[i], block.data, block.size,
-                                          &is_new, NULL),
-                         OK);
-    }
-    (void)snprintf(path, sizeof path, "%s/index.lmdb", place->job);
-    assert_int_equal(ledger_publish(ledger, path, NULL), OK);
-    ledger_close(ledger);
+    make_group_volume(place, entries, &info);
+    publish_group(place, &phase, entries, &info);
     assert_int_equal(run(place, command_show, "show", place->job, NULL), 0);
     assert_int_equal(count_lines(text_of(place)), 7);
-    assert_key_line(place, 0, 7, 0);
-    assert_key_line(place, 1, 7, 1);
-    assert_key_line(place, 2, 8, 0);
-    assert_key_line(place, 4, 8, 2);
-    assert_key_line(place, 5, 7, 2);
-    assert_key_line(place, 6, 7, 3);
-    (void)sum;
-    bytes_clear(&block);
-    block_encoder_destroy(encoder);
-    arena_destroy(arena);
+    for (size_t i = 0; i < 7; i++)
+        assert_key_line(place, i, wanted[i][0], wanted[i][1]);
 }
 
 /* ---- verify ---- */
