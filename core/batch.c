@@ -325,22 +325,30 @@ struct batch *batch_slice(const struct batch *batch, uint32_t begin, uint32_t en
     return out;
 }
 
+/* A byte, a length and a shape stand in front of the elements at most. */
+enum { CANONICAL_HEAD_MAX = 1 + 8 + IMAGE_DIMENSIONS * 4 };
+
 void column_put_canonical(const struct column *column, uint32_t row, struct bytes *out)
 {
     bool is_valid = column_is_valid(column, row);
-    bytes_put_u8(out, is_valid);
-    if (!is_valid)
+    uint64_t length = is_valid ? column_row_length(column, row) : 0;
+    size_t size = (size_t)length * column_element_size(column->type);
+    unsigned char *begin = bytes_reserve(out, CANONICAL_HEAD_MAX + size);
+    if (!begin)
         return;
-    if (column->type == COLUMN_BOOL) {
-        bytes_put_u8(out, column_bool(column, row));
-        return;
+    unsigned char *at = begin;
+    *at++ = is_valid;
+    if (is_valid && column->type == COLUMN_BOOL)
+        *at++ = column_bool(column, row);
+    if (is_valid && column_has_offsets(column->type)) {
+        store_u64(at, length);
+        at += 8;
     }
-    uint64_t length = column_row_length(column, row);
-    if (column_has_offsets(column->type))
-        bytes_put_u64(out, length);
-    for (size_t i = 0; column->shapes && i < IMAGE_DIMENSIONS; i++)
-        bytes_put_u32(out, column->shapes[(size_t)row * IMAGE_DIMENSIONS + i]);
-    if (length > 0)
-        bytes_put(out, column_row(column, row),
-                  (size_t)length * column_element_size(column->type));
+    for (size_t i = 0; is_valid && column->shapes && i < IMAGE_DIMENSIONS; i++) {
+        store_u32(at, column->shapes[(size_t)row * IMAGE_DIMENSIONS + i]);
+        at += 4;
+    }
+    if (size > 0)
+        memcpy(at, column_row(column, row), size);
+    out->size += (size_t)(at - begin) + size;
 }

@@ -664,6 +664,20 @@ static void put_canonical_text(struct bytes *out, const char *text)
     bytes_put(out, text, size);
 }
 
+/* Name, type and dimension at once: this runs for every value there is. */
+static void put_canonical_head(struct bytes *out, const struct column *column)
+{
+    size_t size = strlen(column->name);
+    unsigned char *at = bytes_reserve(out, 8 + size + 1 + 4);
+    if (!at)
+        return;
+    store_u64(at, size);
+    memcpy(at + 8, column->name, size);
+    at[8 + size] = (unsigned char)column->type;
+    store_u32(at + 8 + size + 1, column->dimension);
+    out->size += 8 + size + 1 + 4;
+}
+
 struct hash128 record_digest(const struct batch *batch, uint32_t row,
                              const char *file_name, struct bytes *scratch)
 {
@@ -672,11 +686,8 @@ struct hash128 record_digest(const struct batch *batch, uint32_t row,
     put_canonical_text(scratch, file_name);
     bytes_put_u64(scratch, batch->origins[row].offset);
     for (uint32_t i = 0; i < batch->column_count; i++) {
-        const struct column *column = batch->columns[i];
-        put_canonical_text(scratch, column->name);
-        bytes_put_u8(scratch, (uint8_t)column->type);
-        bytes_put_u32(scratch, column->dimension);
-        column_put_canonical(column, row, scratch);
+        put_canonical_head(scratch, batch->columns[i]);
+        column_put_canonical(batch->columns[i], row, scratch);
     }
     return hash128(scratch->data, scratch->size);
 }

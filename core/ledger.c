@@ -52,34 +52,35 @@ void ledger_close(struct ledger *ledger)
 }
 
 /* Without the footer and without free pages. */
-static enum error_code copy_store(struct store *store, const char *path, int *file,
+static enum error_code copy_store(struct store *store, const char *path, uint64_t *size,
                                   struct error *error)
 {
-    int made = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (made < 0)
+    struct stat facts;
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0)
         return error_set_errno(error, ERROR_IO, errno, "cannot create \"%s\"", path);
-    enum error_code code = store_copy(store, made, error);
-    if (code != OK) {
-        (void)close(made);
+    enum error_code code = store_copy(store, file, error);
+    if (code == OK && fstat(file, &facts) != 0)
+        code = error_set_errno(error, ERROR_IO, errno, "cannot read \"%s\"", path);
+    if (close(file) != 0 && code == OK)
+        code = error_set_errno(error, ERROR_IO, errno, "cannot close \"%s\"", path);
+    if (code == OK)
+        *size = (uint64_t)facts.st_size;
+    else
         (void)unlink(path);
-        return code;
-    }
-    *file = made;
-    return OK;
+    return code;
 }
 
 static enum error_code copy_index(const char *from, const char *path, struct error *error)
 {
     struct volume_info info;
     struct store *store = NULL;
-    int file = -1;
+    uint64_t size;
     enum error_code code = sealed_file_check(from, &info, error);
     if (code == OK)
         code = store_open(from, STORE_READ, ledger_tables, LEDGER_TABLES, &store, error);
     if (code == OK)
-        code = copy_store(store, path, &file, error);
-    if (code == OK && close(file) != 0)
-        code = error_set_errno(error, ERROR_IO, errno, "cannot close \"%s\"", path);
+        code = copy_store(store, path, &size, error);
     store_close(store);
     return code;
 }
@@ -256,8 +257,7 @@ enum error_code ledger_publish(struct ledger *ledger, const char *path,
 {
     char folder[PATH_MAX], copy[PATH_MAX];
     struct volume_info info;
-    struct stat facts;
-    int file = -1;
+    uint64_t size = 0;
     const char *slash = strrchr(path, '/');
     int length = slash
                      ? snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path)
@@ -269,16 +269,13 @@ enum error_code ledger_publish(struct ledger *ledger, const char *path,
         return error_set(error, ERROR_IO, "path too long: \"%s\"", ledger->path);
     enum error_code code = ledger_commit(ledger, error);
     if (code == OK)
-        code = copy_store(ledger->store, copy, &file, error);
+        code = copy_store(ledger->store, copy, &size, error);
     if (code != OK)
         return code;
-    if (fstat(file, &facts) != 0)
-        code = error_set_errno(error, ERROR_IO, errno, "cannot read \"%s\"", copy);
-    else
-        code = sealed_file_publish(file, (uint64_t)facts.st_size, folder,
-                                   slash ? slash + 1 : path, &info, error);
-    (void)close(file);
-    (void)unlink(copy);
+    code =
+        sealed_file_publish(copy, size, folder, slash ? slash + 1 : path, &info, error);
+    if (code != OK)
+        (void)unlink(copy);
     return code;
 }
 

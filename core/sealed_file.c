@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,41 +134,49 @@ static enum error_code make_folder(const char *path, struct volume_info *info,
     return fsync_folder(part, info, error);
 }
 
-static enum error_code copy_bytes(int source, uint64_t size, int file, const char *path,
-                                  struct volume_info *info, struct error *error)
+/* Hashes the first `size` bytes of `source` and, unless `target` is negative, writes them
+ * there. */
+static enum error_code pass_bytes(int source, uint64_t size, int target, const char *path,
+                                  struct hash128 *checksum, struct error *error)
 {
     enum error_code code = OK;
-    unsigned char footer[FOOTER_SIZE];
     struct bytes buffer = {0};
     struct hash_stream *hash = hash_stream_create();
     unsigned char *data = bytes_reserve(&buffer, COPY_SIZE);
-    if (!hash || !data) {
-        code = error_set(error, ERROR_MEMORY, "no memory to publish \"%s\"", path);
-        goto done;
-    }
-    for (uint64_t offset = 0; offset < size;) {
+    if (!hash || !data)
+        code = error_set(error, ERROR_MEMORY, "no memory to read \"%s\"", path);
+    (void)posix_fadvise(source, 0, (off_t)size, POSIX_FADV_SEQUENTIAL);
+    for (uint64_t offset = 0; code == OK && offset < size; offset += COPY_SIZE) {
         uint64_t left = size - offset;
         size_t wanted = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
         ssize_t got = read_at(source, data, wanted, offset);
         if (got != (ssize_t)wanted) {
             code = error_set_errno(error, ERROR_IO, got < 0 ? errno : EIO,
-                                   "cannot read back what becomes \"%s\"", path);
-            goto done;
+                                   "cannot read \"%s\"", path);
+            break;
         }
         hash_stream_update(hash, data, wanted);
-        code = write_all(file, data, wanted, path, error);
-        if (code != OK)
-            goto done;
-        offset += wanted;
+        if (target >= 0)
+            code = write_all(target, data, wanted, path, error);
     }
-    info->size = size + FOOTER_SIZE;
-    info->checksum = hash_stream_value(hash);
-    write_footer(footer, info);
-    code = write_all(file, footer, sizeof footer, path, error);
-done:
+    if (code == OK)
+        *checksum = hash_stream_value(hash);
     bytes_clear(&buffer);
     hash_stream_destroy(hash);
     return code;
+}
+
+/* The file ends with the footer afterwards, whatever stood there. */
+static enum error_code append_footer(int file, uint64_t size, const char *path,
+                                     struct volume_info *info, struct error *error)
+{
+    unsigned char footer[FOOTER_SIZE];
+    info->size = size + FOOTER_SIZE;
+    write_footer(footer, info);
+    if (lseek(file, (off_t)size, SEEK_SET) < 0 || ftruncate(file, (off_t)size) != 0)
+        return error_set_errno(error, ERROR_IO, errno, "cannot write \"%s\"", path);
+    enum error_code code = write_all(file, footer, sizeof footer, path, error);
+    return code == OK ? timed_fsync(file, path, info, error) : code;
 }
 
 static enum error_code write_copy(int source, uint64_t size, const char *path,
@@ -178,36 +185,100 @@ static enum error_code write_copy(int source, uint64_t size, const char *path,
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file < 0)
         return error_set_errno(error, ERROR_IO, errno, "cannot create \"%s\"", path);
-    enum error_code code = copy_bytes(source, size, file, path, info, error);
+    enum error_code code = pass_bytes(source, size, file, path, &info->checksum, error);
     if (code == OK)
-        code = timed_fsync(file, path, info, error);
+        code = append_footer(file, size, path, info, error);
     if (close(file) != 0 && code == OK)
         code = error_set_errno(error, ERROR_IO, errno, "cannot close \"%s\"", path);
+    if (code != OK)
+        (void)unlink(path);
     return code;
 }
 
-enum error_code sealed_file_publish(int source, uint64_t size, const char *folder,
+/* Can the source be renamed into the folder? */
+static bool is_same_file_system(const struct stat *source, const char *folder)
+{
+    struct stat facts;
+    return stat(folder, &facts) == 0 && facts.st_dev == source->st_dev;
+}
+
+/* LMDB leaves pages at the end unwritten that it took and gave back. */
+static enum error_code open_source(const char *path, uint64_t size, int *file,
+                                   struct stat *facts, struct error *error)
+{
+    int opened = open(path, O_RDWR | O_CLOEXEC);
+    if (opened < 0)
+        return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"", path);
+    if (fstat(opened, facts) != 0 ||
+        ((uint64_t)facts->st_size < size && ftruncate(opened, (off_t)size) != 0)) {
+        enum error_code code =
+            error_set_errno(error, ERROR_IO, errno, "cannot read \"%s\"", path);
+        (void)close(opened);
+        return code;
+    }
+    *file = opened;
+    return OK;
+}
+
+static enum error_code put_in_place(const char *from, const char *folder,
                                     const char *name, struct volume_info *info,
                                     struct error *error)
 {
-    char temporary[PATH_MAX], path[PATH_MAX];
-    struct volume_info made = {0};
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (rename(from, path) != 0)
+        return error_set_errno(error, ERROR_IO, errno, "cannot rename \"%s\"", from);
+    return fsync_folder(folder, info, error);
+}
+
+static enum error_code publish_copy(int file, const char *source, uint64_t size,
+                                    const char *folder, const char *name,
+                                    struct volume_info *info, struct error *error)
+{
+    char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof temporary, "%s/.%s.tmp", folder, name);
     if (length < 0 || (size_t)length >= sizeof temporary)
         return error_set(error, ERROR_IO, "path too long: \"%s/%s\"", folder, name);
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    (void)posix_fadvise(source, 0, (off_t)size, POSIX_FADV_SEQUENTIAL);
-    enum error_code code = make_folder(folder, &made, error);
+    enum error_code code = write_copy(file, size, temporary, info, error);
     if (code != OK)
         return code;
-    code = write_copy(source, size, temporary, &made, error);
-    if (code == OK && rename(temporary, path) != 0)
-        code = error_set_errno(error, ERROR_IO, errno, "cannot rename \"%s\"", temporary);
-    if (code != OK) {
+    code = put_in_place(temporary, folder, name, info, error);
+    if (code == OK)
+        (void)unlink(source);
+    else
         (void)unlink(temporary);
+    return code;
+}
+
+/* Bytes behind `size` do not disturb LMDB: a source that stays is as good as before. */
+static enum error_code publish_itself(int file, const char *source, uint64_t size,
+                                      const char *folder, const char *name,
+                                      struct volume_info *info, struct error *error)
+{
+    enum error_code code = pass_bytes(file, size, -1, source, &info->checksum, error);
+    if (code == OK)
+        code = append_footer(file, size, source, info, error);
+    if (code == OK)
+        code = put_in_place(source, folder, name, info, error);
+    return code;
+}
+
+enum error_code sealed_file_publish(const char *source, uint64_t size, const char *folder,
+                                    const char *name, struct volume_info *info,
+                                    struct error *error)
+{
+    struct volume_info made = {0};
+    struct stat facts;
+    int file = -1;
+    enum error_code code = make_folder(folder, &made, error);
+    if (code == OK)
+        code = open_source(source, size, &file, &facts, error);
+    if (code != OK)
         return code;
-    }
-    code = fsync_folder(folder, &made, error);
+    code = is_same_file_system(&facts, folder)
+               ? publish_itself(file, source, size, folder, name, &made, error)
+               : publish_copy(file, source, size, folder, name, &made, error);
+    (void)close(file);
     if (code == OK)
         *info = made;
     return code;
@@ -244,36 +315,6 @@ enum error_code sealed_file_read_footer(const char *path, struct volume_info *in
     return code;
 }
 
-static enum error_code hash_file(int file, uint64_t size, const char *path,
-                                 struct hash128 *value, struct error *error)
-{
-    enum error_code code = OK;
-    struct bytes buffer = {0};
-    struct hash_stream *hash = hash_stream_create();
-    unsigned char *data = bytes_reserve(&buffer, COPY_SIZE);
-    if (!hash || !data) {
-        code = error_set(error, ERROR_MEMORY, "no memory to check \"%s\"", path);
-        goto done;
-    }
-    for (uint64_t offset = 0; offset < size;) {
-        uint64_t left = size - offset;
-        ssize_t got =
-            read_at(file, data, left < COPY_SIZE ? (size_t)left : COPY_SIZE, offset);
-        if (got <= 0) {
-            code = error_set_errno(error, ERROR_IO, got < 0 ? errno : EIO,
-                                   "cannot read \"%s\"", path);
-            goto done;
-        }
-        hash_stream_update(hash, data, (size_t)got);
-        offset += (uint64_t)got;
-    }
-    *value = hash_stream_value(hash);
-done:
-    bytes_clear(&buffer);
-    hash_stream_destroy(hash);
-    return code;
-}
-
 enum error_code sealed_file_check(const char *path, struct volume_info *info,
                                   struct error *error)
 {
@@ -282,10 +323,9 @@ enum error_code sealed_file_check(const char *path, struct volume_info *info,
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"", path);
-    (void)posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
     enum error_code code = load_footer(file, path, &read, error);
     if (code == OK)
-        code = hash_file(file, read.size - FOOTER_SIZE, path, &value, error);
+        code = pass_bytes(file, read.size - FOOTER_SIZE, -1, path, &value, error);
     (void)close(file);
     if (code != OK)
         return code;

@@ -11,10 +11,12 @@ struct volume_info;
 
 enum { FOOTER_SIZE = 4096 };
 
-/* Copy the first `size` bytes of an open file to `folder`/.`name`.tmp, put the footer
- * behind, fsync, rename to `folder`/`name`, fsync the folder. Makes folders that are not
- * there. ERROR_FULL, ERROR_IO: nothing is left behind; it may be tried again. */
-enum error_code sealed_file_publish(int source, uint64_t size, const char *folder,
+/* Publish the first `size` bytes of the file `source` as `folder`/`name`: with the footer
+ * behind them, fsync, rename, fsync of the folder. A source on another file system is
+ * copied to `folder`/.`name`.tmp first; one on the same becomes the published file. Makes
+ * folders that are not there. The source is gone on success. ERROR_FULL, ERROR_IO: nothing
+ * is left behind, the source is as it was, and it may be tried again. */
+enum error_code sealed_file_publish(const char *source, uint64_t size, const char *folder,
                                     const char *name, struct volume_info *info,
                                     struct error *error);
 

@@ -2,7 +2,6 @@
 #include "core/volume.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -367,8 +366,8 @@ uint64_t volume_next_block(const struct volume_writer *writer)
 
 /* ---- publishing ---- */
 
-/* No fsync on scratch: what is copied is read through the same page cache, and only the
- * copy has to outlive the machine. */
+/* No fsync on scratch before: what is copied is read through the same page cache, and
+ * only what is published has to outlive the machine. */
 enum error_code volume_seal(struct volume_writer *writer, const char *folder,
                             const char *name, struct volume_info *info,
                             struct error *error)
@@ -376,18 +375,10 @@ enum error_code volume_seal(struct volume_writer *writer, const char *folder,
     enum error_code code = volume_commit(writer, error);
     if (code == OK && key_list_count(&writer->keys) > 0)
         code = flush_keys(writer, error);
-    if (code != OK)
-        return code;
-    int file = open(writer->path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"",
-                               writer->path);
-    code =
-        sealed_file_publish(file, store_bytes(writer->store), folder, name, info, error);
-    (void)close(file);
-    if (code != OK)
-        return code;
-    (void)unlink(writer->path);
-    destroy_writer(writer);
-    return OK;
+    if (code == OK)
+        code = sealed_file_publish(writer->path, store_bytes(writer->store), folder, name,
+                                   info, error);
+    if (code == OK)
+        destroy_writer(writer);
+    return code;
 }

@@ -271,6 +271,30 @@ static void a_seal_that_fails_may_be_tried_again(void **state)
     volume_close(volume);
 }
 
+/* Memory is another file system than the test's folder, on most machines. */
+static void a_volume_is_copied_to_another_file_system(void **state)
+{
+    const struct place *place = *state;
+    char path[] = "/dev/shm/millrace-test-XXXXXX";
+    struct volume_writer *writer;
+    struct volume_info info, checked;
+    struct volume *volume;
+    uint64_t count;
+    int file = mkstemp(path);
+    if (file < 0)
+        skip();
+    (void)close(file);
+    assert_int_equal(volume_create(path, &meta, &writer, &count, NULL), OK);
+    (void)fixture_put_shard(writer, SHARD_ID(0, 0), ROWS, 0);
+    seal(place, writer, &info);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(volume_check(place->volume, &checked, NULL), OK);
+    assert_true(hash128_is_equal(info.checksum, checked.checksum));
+    assert_int_equal(volume_open(place->volume, &volume, NULL), OK);
+    assert_shard(volume, SHARD_ID(0, 0), ROWS);
+    volume_close(volume);
+}
+
 static void rejects_come_by_file_and_offset(void **state)
 {
     const struct place *place = *state;
@@ -419,6 +443,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_is_none_is_begun_anew, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_seal_that_fails_may_be_tried_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_is_copied_to_another_file_system, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rejects_come_by_file_and_offset, set_up,
                                         tear_down),
