@@ -46,7 +46,8 @@ static int run_rank(int argc, char **argv, const struct run_world *world)
     struct worker_settings settings = {
         .transport = world->transport,
         .options = {.endpoint = "", .max_frame_size = FRAME_MAX},
-        .executors = executors ? executors : 1};
+        .executors = executors ? executors : 1,
+        .is_rank = true};
     char role[32];
     (void)snprintf(role, sizeof role, "rank %d", world->world.rank);
     log_open(role, LEVEL_WARNING);

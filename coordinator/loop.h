@@ -31,8 +31,8 @@ enum run_verdict {
     RUN_FAILED   /* `error` says why */
 };
 
-/* Signals that stop a run are caught by then (core/stop_signal.h). Run every phase that is not complete. Results are published when this returns, whatever
- * the verdict. */
+/* Run every phase that is not complete. Results are published when this returns, whatever
+ * the verdict. Signals that stop a run are caught by then (core/stop_signal.h). */
 enum run_verdict coordinator_run(const struct coordinator_settings *settings,
                                  struct error *error);
 

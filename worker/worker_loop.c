@@ -23,6 +23,7 @@ enum {
     LOST_FACTOR = 5, /* silences of the coordinator until we give it up */
     STOP_MS = 2000,  /* a silent coordinator is not waited for when we are to stop */
     DRAIN_MS = 1000,
+    RANK_DRAIN_MS = 30000,
     PATH_SIZE = 4096,
     ARENA_BLOCK = 64 << 10
 };
@@ -441,6 +442,7 @@ enum error_code worker_run(const struct worker_settings *settings, struct error 
         log_at(LEVEL_WARNING, "%s: joining anew", error ? error->text : "lost");
         code = OK;
     }
-    transport_close(&transport, DRAIN_MS);
+    /* Ranks leave together: the coordinator publishes before it says its own farewell. */
+    transport_close(&transport, settings->is_rank ? RANK_DRAIN_MS : DRAIN_MS);
     return code == ERROR_CLOSED && stop_signal_count() ? OK : code;
 }

@@ -15,6 +15,7 @@ struct worker_settings {
     bool is_own;         /* started by `run`: SIGINT is the coordinator's matter, and the
                            worker dies with its parent */
     int parent;          /* is_own: process number of the coordinator */
+    bool is_rank;        /* of an MPI run */
     bool waits_for_ever; /* no coordinator yet: try until there is one */
 };
 

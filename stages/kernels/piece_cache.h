@@ -4,7 +4,8 @@
  * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
  * of the cache and no branch on the piece. Large slots take longer pieces and more ids.
  * Where the two small slots of a line are taken, its neighbour is tried; else the second
- * slot gives way: the others keep what came first, and what is frequent comes early. What is cached never shows in results. */
+ * slot gives way: the others keep what came first, and what is frequent comes early. What
+ * is cached never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
 #define STAGES_KERNELS_PIECE_CACHE_H
 

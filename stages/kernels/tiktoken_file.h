@@ -21,8 +21,8 @@ struct token_list { /* in the order of the file */
 };
 
 /* Parse the content of a .tiktoken file; empty lines are skipped. The list lives in the
- * arena. ERROR_CONFIG names the line that is no token, a rank that stands there twice or a byte
- * that has no token; ERROR_MEMORY. */
+ * arena. ERROR_CONFIG names the line that is no token, a rank that stands there twice or a
+ * byte that has no token; ERROR_MEMORY. */
 enum error_code tiktoken_parse(const unsigned char *text, size_t size,
                                struct arena *arena, struct token_list *list,
                                struct error *error);

@@ -5,7 +5,7 @@
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/reader.h"
-#include "tests/unit/pack.h"
+#include "tests/unit/pack_texts.h"
 
 struct records {
     struct bytes log; /* a line a record: offset, size, and columns or reason */

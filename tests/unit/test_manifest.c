@@ -9,7 +9,7 @@
 
 #include "core/arena.h"
 #include "core/manifest.h"
-#include "tests/unit/pack.h"
+#include "tests/unit/pack_texts.h"
 
 /* A folder with some files, and an arena. */
 struct place {

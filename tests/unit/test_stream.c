@@ -9,7 +9,7 @@
 #include <zstd.h>
 
 #include "core/stream.h"
-#include "tests/unit/pack.h"
+#include "tests/unit/pack_texts.h"
 
 struct place {
     char folder[64], path[96];

@@ -1,6 +1,6 @@
-/* pack.h - files for tests: written, and packed in gzip members or zstd frames */
-#ifndef TESTS_UNIT_PACK_H
-#define TESTS_UNIT_PACK_H
+/* pack_texts.h - files for tests: written, and packed in gzip members or zstd frames */
+#ifndef TESTS_UNIT_PACK_TEXTS_H
+#define TESTS_UNIT_PACK_TEXTS_H
 
 #include <assert.h>
 #include <stdint.h>
