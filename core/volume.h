@@ -73,7 +73,8 @@ struct volume_info {
 /* Publish as `folder`/`name`: with a footer page that holds size and checksum, fsync,
  * rename, fsync of the folder. From another file system it is copied to
  * `folder`/.`name`.tmp first; the scratch file is gone afterwards. The writer is destroyed
- * on success; after an error it is as before and the seal may be tried again. Makes `folder` when it is not there. */
+ * on success; after an error it is as before and the seal may be tried again. Makes
+ * `folder` when it is not there. */
 enum error_code volume_seal(struct volume_writer *writer, const char *folder,
                             const char *name, struct volume_info *info,
                             struct error *error);

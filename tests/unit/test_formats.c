@@ -35,7 +35,7 @@ static void the_reader_of_the_document_reads_a_job(void **state)
     assert_int_equal(command_export(6, arguments), 0);
     (void)snprintf(
         command, sizeof command,
-        "/usr/bin/python3 tests/system/read_volume.py docs/formats.md %s %s %s", job,
+        "/usr/bin/python3 tests/tools/read_volume.py docs/formats.md %s %s %s", job,
         shown, digest);
     int status = system(command);
     fixture_remove(job);
