@@ -1,13 +1,16 @@
 /* bucket.c - which bucket of an exchange a record goes to, and its place there */
 #include "worker/bucket.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/hash.h"
 
-enum { ORDER_SEED = 0x6F72646572 % 0x7FFFFFFF };
+/* Order within a bucket must not follow from the bucket: another seed. NAMES_FIRST is a
+ * power of two, and so is every later size. */
+enum { ORDER_SEED = 0x6F726465, NAMES_FIRST = 16 };
 
 static uint64_t hash_identity(uint64_t seed, uint64_t salt, const char *file_name,
                               uint64_t offset, struct bytes *scratch)
@@ -47,28 +50,49 @@ void name_table_init(struct name_table *table, struct arena *arena)
     *table = (struct name_table){.arena = arena};
 }
 
-/* Number of a name; UINT32_MAX: no memory. Neighbouring records share files, so that the
- * latest names are looked at first. */
+/* Where a name stands in the slots, or would stand: they hold number + 1, 0 is empty. */
+static uint32_t *slot_of(const struct name_table *table, const char *name)
+{
+    uint32_t mask = table->slot_count - 1;
+    uint32_t at = (uint32_t)hash64(name, strlen(name), 0) & mask;
+    while (table->slots[at] && strcmp(table->names[table->slots[at] - 1], name) != 0)
+        at = (at + 1) & mask;
+    return &table->slots[at];
+}
+
+/* Twice the room, at least; at most half of the slots are in use. */
+static bool grow_table(struct name_table *table)
+{
+    uint32_t capacity = table->capacity ? table->capacity * 2 : NAMES_FIRST;
+    const char **names = ARENA_NEW(table->arena, const char *, capacity);
+    uint32_t *slots = ARENA_NEW(table->arena, uint32_t, (size_t)capacity * 2);
+    if (!names || !slots)
+        return false;
+    if (table->count)
+        memcpy(names, table->names, table->count * sizeof *names);
+    table->names = names;
+    table->slots = slots;
+    table->capacity = capacity;
+    table->slot_count = capacity * 2;
+    for (uint32_t i = 0; i < table->count; i++)
+        *slot_of(table, names[i]) = i + 1;
+    return true;
+}
+
+/* Number of a name; UINT32_MAX: no memory. */
 static uint32_t number_of(struct name_table *table, const char *name)
 {
-    for (uint32_t i = table->count; i > 0; i--)
-        if (strcmp(table->names[i - 1], name) == 0)
-            return i - 1;
-    if (table->count == table->capacity) {
-        uint32_t capacity = table->capacity ? table->capacity * 2 : 16;
-        const char **grown = ARENA_NEW(table->arena, const char *, capacity);
-        if (!grown)
-            return UINT32_MAX;
-        if (table->count)
-            memcpy(grown, table->names, table->count * sizeof *grown);
-        table->names = grown;
-        table->capacity = capacity;
-    }
+    if (table->count == table->capacity && !grow_table(table))
+        return UINT32_MAX;
+    uint32_t *slot = slot_of(table, name);
+    if (*slot)
+        return *slot - 1;
     const char *copy = arena_copy_text(table->arena, name, strlen(name));
     if (!copy)
         return UINT32_MAX;
     table->names[table->count] = copy;
-    return table->count++;
+    *slot = ++table->count;
+    return table->count - 1;
 }
 
 const struct batch *name_table_rename(struct name_table *table, const struct batch *batch,

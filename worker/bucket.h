@@ -26,6 +26,8 @@ struct name_table {
     struct arena *arena; /* borrowed */
     const char **names;
     uint32_t count, capacity;
+    uint32_t *slots; /* (slot_count) open addressing over names */
+    uint32_t slot_count;
 };
 void name_table_init(struct name_table *table, struct arena *arena);
 /* The same batch with origins that point into the table. NULL: no memory. */
