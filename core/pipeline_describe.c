@@ -9,6 +9,7 @@
 #include "core/bytes.h"
 #include "core/option_value.h"
 #include "core/pipeline_parts.h"
+#include "core/version.h"
 
 enum { PREFIX_MAX = 400, PIECE_SIZE = 1 << 16, FOLDER_FILES_MAX = 4096 };
 
@@ -225,6 +226,9 @@ enum error_code pipeline_describe(const struct pipeline *pipeline, struct bytes 
                                   struct error *error)
 {
     enum error_code code = OK;
+    char version[16];
+    (void)snprintf(version, sizeof version, "%d", MILLRACE_OUTPUT_VERSION);
+    put_line(lines, "", "millrace output", version);
     put_line(lines, "", "name", pipeline->name);
     for (size_t i = 0; !code && i < pipeline->phase_count; i++)
         code = put_phase(&pipeline->phases[i], i, lines, error);
