@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "coordinator/job_lock.h"
 #include "coordinator/status_file.h"
@@ -67,6 +68,13 @@ static enum error_code open_session(const struct run_request *request,
     if (code == OK)
         code = books_open(request->folder, session->scratch, request->plan,
                           &session->books, error);
+    if (code == OK) {
+        char path[PATH_SIZE];
+        (void)snprintf(path, sizeof path, "%s/log/coordinator.log", request->folder);
+        log_open_file(path);
+        log_at(LEVEL_INFO, "session %llu begins",
+               (unsigned long long)lock_session(session->lock));
+    }
     uint32_t retried = 0;
     if (code == OK && request->is_retry)
         code = books_retry(session->books, &retried, error);
@@ -85,6 +93,7 @@ static void close_session(struct session *session)
     transport_close(&session->transport, DRAIN_MS);
     books_close(session->books);
     lock_release(session->lock);
+    log_close_file();
     scratch_remove(session->scratch);
 }
 
@@ -134,7 +143,9 @@ int run_session(const struct run_request *request, struct arena *arena)
     struct session session = {0};
     struct error error = {0};
     const char *nonce = NULL;
-    log_open("coordinator", request->is_quiet ? LEVEL_WARNING : LEVEL_INFO);
+    /* A terminal has the progress line; the rest stands in JOB/log. */
+    bool is_brief = request->is_quiet || isatty(STDERR_FILENO);
+    log_open("coordinator", is_brief ? LEVEL_WARNING : LEVEL_INFO);
     enum error_code code = open_session(request, arena, &session, &nonce, &error);
     int status = 0;
     if (code != OK) {

@@ -56,7 +56,8 @@ struct coordinator {
     bool has_uncommitted, has_unpublished;
     uint64_t fsync_count;
     int64_t fsync_us;
-    uint64_t shards_done;
+    uint64_t shards_done;             /* when the phase began, and what peers had said: */
+    uint64_t records_before, bytes_before;
     struct bytes message;
     uint32_t *stream_ranges; /* scratch for leases of streams */
     size_t range_capacity;
@@ -102,6 +103,8 @@ void own_workers_stop(struct coordinator *coordinator);
 
 /* report.c: progress for people, status.json for programs. */
 void report_progress(struct coordinator *coordinator, int64_t now_ms);
+/* Rates count from now on. */
+void report_begin_phase(struct coordinator *coordinator);
 void report_clear(struct coordinator *coordinator);
 /* `state` is an enum status_state. */
 enum error_code report_status(struct coordinator *coordinator, const char *message,

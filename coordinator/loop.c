@@ -72,6 +72,7 @@ static enum error_code begin_phase(struct coordinator *coordinator, int64_t now_
     schedule_count(coordinator->schedule, &counts);
     coordinator->shards_done = counts.done;
     coordinator->phase_ms = now_ms;
+    report_begin_phase(coordinator);
     coordinator->is_phase_done = false;
     return join_peers(coordinator, now_ms, error);
 }

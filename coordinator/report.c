@@ -31,6 +31,13 @@ static void sum_peers(const struct coordinator *coordinator, uint64_t *records,
     }
 }
 
+void report_begin_phase(struct coordinator *coordinator)
+{
+    uint32_t workers, executors;
+    sum_peers(coordinator, &coordinator->records_before, &coordinator->bytes_before,
+              &workers, &executors);
+}
+
 static void format_left(char *text, size_t size, double seconds)
 {
     if (seconds < 0 || seconds > 359999)
@@ -50,6 +57,9 @@ static void format_line(const struct coordinator *coordinator, int64_t now_ms, c
     struct schedule_counts counts;
     schedule_count(coordinator->schedule, &counts);
     sum_peers(coordinator, &records, &bytes, &workers, &executors);
+    records -=
+        records > coordinator->records_before ? coordinator->records_before : records;
+    bytes -= bytes > coordinator->bytes_before ? coordinator->bytes_before : bytes;
     const struct account *account =
         &books_totals(coordinator->settings->books, coordinator->phase)->account;
     double seconds = (double)(now_ms - coordinator->phase_ms) / 1000;
