@@ -169,8 +169,8 @@ enum error_code merge_heap(const struct vocabulary *vocabulary,
 /* ---- linear ---- */
 
 /* Would merging leave these two tokens side by side? Their merges are undone, the latest
- * first; when one across the border had come earlier, they would not. `limit`: the rank of
- * the merge undone last; one more where it lies right of the border, since the leftmost
+ * first; when one across the border had come earlier, they would not. `limit`: the rank
+ * of the merge undone last; one more where it lies right of the border, since the leftmost
  * comes first among equals. */
 static bool pair_stands(const struct vocabulary *vocabulary, uint32_t left,
                         uint32_t right)
@@ -196,6 +196,22 @@ static bool pair_stands(const struct vocabulary *vocabulary, uint32_t left,
     }
 }
 
+/* Answers of pair_stands() for one long piece, where few pairs come again and again. */
+enum { MEMO_BITS = 12, MEMO_FROM = 2048 };
+
+static bool pair_stands_memo(const struct vocabulary *vocabulary, uint64_t *memo,
+                             uint32_t left, uint32_t right)
+{
+    if (!memo)
+        return pair_stands(vocabulary, left, right);
+    /* slots: (pair + 1) << 1 | answer; 0: empty */
+    uint64_t key = vocabulary_pair_key(left, right) + 1;
+    uint64_t *slot = memo + vocabulary_slot(key, 64 - MEMO_BITS);
+    if (*slot >> 1 != key)
+        *slot = key << 1 | pair_stands(vocabulary, left, right);
+    return *slot & 1;
+}
+
 enum error_code merge_linear(const struct vocabulary *vocabulary,
                              const unsigned char *piece, size_t size,
                              struct arena *scratch, uint32_t *ids, size_t *count,
@@ -203,7 +219,9 @@ enum error_code merge_linear(const struct vocabulary *vocabulary,
 {
     /* dead: positions at which no token of the result can begin */
     uint64_t *dead = ARENA_NEW(scratch, uint64_t, size / 64 + 1);
-    if (!dead)
+    uint64_t *memo =
+        size < MEMO_FROM ? NULL : ARENA_NEW(scratch, uint64_t, 1 << MEMO_BITS);
+    if (!dead || (size >= MEMO_FROM && !memo))
         return error_set(error, ERROR_MEMORY, "no memory to merge a piece of %zu bytes",
                          size);
     size_t written = 0, at = 0;
@@ -211,7 +229,8 @@ enum error_code merge_linear(const struct vocabulary *vocabulary,
     while (at < size) {
         size_t end = at + vocabulary_token_size(vocabulary, token);
         if (!(dead[end / 64] >> (end % 64) & 1) &&
-            (written == 0 || pair_stands(vocabulary, ids[written - 1], token))) {
+            (written == 0 ||
+             pair_stands_memo(vocabulary, memo, ids[written - 1], token))) {
             ids[written++] = token;
             at = end;
             if (at < size)

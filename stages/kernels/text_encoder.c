@@ -112,8 +112,8 @@ static enum error_code encode_batch(struct text_encoder *encoder,
     return OK;
 }
 
-/* Fill the batch from the pieces [*piece, count) that the pattern made, of which the first
- * begins at `begin`. Returns the number in the batch. */
+/* Fill the batch from the pieces [*piece, count) that the pattern made; the first begins
+ * at `begin`. Returns the number in the batch. */
 static size_t fill_batch(struct text_encoder *encoder, const unsigned char *text,
                          size_t begin, size_t *piece, size_t count)
 {

@@ -208,7 +208,7 @@ static enum error_code find_pairs(struct builder *builder, struct error *error)
 
 /* ---- where pieces may be cut ---- */
 
-/* The character that ends before token[at]: its size; 0: the token begins inside it, or it
+/* Size of the character that ends before token[at]; 0: the token begins inside it, or it
  * is none. */
 static size_t character_before(const unsigned char *token, size_t at)
 {

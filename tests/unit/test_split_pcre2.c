@@ -1,7 +1,7 @@
 /* test_split_pcre2.c - the splitters against PCRE2 on random text
  *
- * Needs -DWITH_PCRE2 and -lpcre2-8. PCRE2's Unicode tables are older than ours, and its \s
- * has U+180E: code points are taken only where both agree on all classes. */
+ * Needs -DWITH_PCRE2 and -lpcre2-8. PCRE2's Unicode tables are older than ours, and its
+ * \s has U+180E: code points are taken only where both agree on all classes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

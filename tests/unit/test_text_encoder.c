@@ -47,7 +47,7 @@ static void coder_close(struct coder *coder)
     arena_destroy(coder->scratch);
 }
 
-/* Exactly the bytes of the text in memory of their own, so that a read past them shows. */
+/* Exactly the bytes of the text in memory of their own, so that a read past shows. */
 static size_t encode(struct coder *coder, const void *text, size_t size, uint32_t **ids)
 {
     struct error error = {0};
