@@ -174,9 +174,13 @@ static enum error_code check_vocabulary(const struct tokenize_options *settings,
         return error_set(error, ERROR_MEMORY, "no memory to check a vocabulary");
     enum error_code code = load_tokens(settings, work, &list, &pattern, error);
     arena_destroy(work);
-    if (code == ERROR_CONFIG && error)
+    if (code != ERROR_CONFIG && code != ERROR_IO)
+        return code;
+    if (error) { /* a file that cannot be read is a wrong option, too */
+        error->code = ERROR_CONFIG;
         error->where = where;
-    return code;
+    }
+    return ERROR_CONFIG;
 }
 
 static enum error_code tokenize_plan(const void *given, struct schema *schema,
@@ -307,10 +311,11 @@ static void refuse_rows(const struct tokenize_state *state, const struct column 
 {
     for (uint32_t row = 0; row < count; row++) {
         struct special_token special;
-        const char *bytes = (const char *)text->data + text->offsets[row];
         size_t size = (size_t)(text->offsets[row + 1] - text->offsets[row]);
-        if (!column_is_valid(text, row) ||
-            !special_token_find(state->pattern, (const unsigned char *)bytes, size, 0,
+        if (size == 0 || !column_is_valid(text, row))
+            continue;
+        const char *bytes = (const char *)text->data + text->offsets[row];
+        if (!special_token_find(state->pattern, (const unsigned char *)bytes, size, 0,
                                 &special))
             continue;
         char detail[128];

@@ -314,6 +314,18 @@ static void plan_refuses_what_is_no_tiktoken_file(void **state)
     }
 }
 
+static void plan_refuses_what_cannot_be_read(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    const char *folder = bench.folder;
+    memcpy(option_at(&bench, "vocabulary"), &folder, sizeof folder);
+    assert_int_equal(plan(&bench, true), ERROR_CONFIG);
+    assert_int_equal(bench.error.code, ERROR_CONFIG);
+    bench_end(&bench);
+}
+
 static void plan_asks_for_the_pattern_of_an_unknown_vocabulary(void **state)
 {
     (void)state;
@@ -437,6 +449,7 @@ int main(void)
         cmocka_unit_test(plan_adds_the_column),
         cmocka_unit_test(plan_needs_text),
         cmocka_unit_test(plan_refuses_what_is_no_tiktoken_file),
+        cmocka_unit_test(plan_refuses_what_cannot_be_read),
         cmocka_unit_test(plan_asks_for_the_pattern_of_an_unknown_vocabulary),
         cmocka_unit_test(plan_knows_the_published_vocabularies),
         cmocka_unit_test(plan_refuses_add_special),
