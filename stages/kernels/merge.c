@@ -181,8 +181,8 @@ static bool pair_stands(const struct vocabulary *vocabulary, uint32_t left,
         uint32_t across = vocabulary_pair(vocabulary, left, right);
         if (across < limit) /* TOKEN_NONE is not */
             return false;
-        uint32_t left_inner = splits[2 * left + 1];
-        uint32_t right_inner = splits[2 * right];
+        uint32_t left_inner = splits[2 * (size_t)left + 1];
+        uint32_t right_inner = splits[2 * (size_t)right];
         bool is_left = right_inner == right || (left > right && left_inner != left);
         if (is_left) {
             if (left_inner == left)

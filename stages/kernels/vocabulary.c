@@ -21,10 +21,10 @@ uint64_t vocabulary_section_size(const struct vocabulary_header *header,
     case SECTION_BYTES:
         return bytes_size;
     case SECTION_BYTE_IDS:
-        return 4 * 256;
+        return UINT64_C(4) * 256;
     case SECTION_BYTE_PAIRS:
     case SECTION_ROOTS:
-        return 4 * 65536;
+        return UINT64_C(4) * 65536;
     case SECTION_SPLITS:
         return 8 * ids;
     case SECTION_PREFIXES:

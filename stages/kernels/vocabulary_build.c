@@ -166,8 +166,8 @@ static void add_pair(struct builder *builder, uint32_t left, uint32_t right, uin
     while (builder->pairs[slot] != SLOT_EMPTY)
         slot = (slot + 1) & mask;
     builder->pairs[slot] = key << PAIR_ID_BITS | id;
-    builder->splits[2 * id] = left;
-    builder->splits[2 * id + 1] = right;
+    builder->splits[2 * (size_t)id] = left;
+    builder->splits[2 * (size_t)id + 1] = right;
 }
 
 /* Merge every token's own bytes with the pairs of shorter tokens: where two are left,
@@ -193,7 +193,7 @@ static enum error_code find_pairs(struct builder *builder, struct error *error)
             ids[1] = builder->byte_ids[token[1]];
             count = 2;
         }
-        builder->splits[2 * id] = builder->splits[2 * id + 1] = id;
+        builder->splits[2 * (size_t)id] = builder->splits[2 * (size_t)id + 1] = id;
         if (count > 2)
             builder->join_shift = 0;
         if (code != OK || count != 2)
@@ -311,7 +311,7 @@ static bool add_to_trie(struct builder *builder, uint32_t id)
 {
     const unsigned char *token = builder->bytes + builder->starts[id];
     size_t size = vocabulary_token_size(&builder->view, id);
-    uint32_t left = builder->splits[2 * id];
+    uint32_t left = builder->splits[2 * (size_t)id];
     if (size == 1 || left == id) /* bytes have no node; merging does not make the other */
         return true;
     size_t at = vocabulary_token_size(&builder->view, left);
