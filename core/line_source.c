@@ -94,6 +94,7 @@ enum error_code line_source_open(struct line_source *source, const struct extent
         source->room = NULL;
         source->capacity = 0;
     }
+    source->window = source->room;
     source->extent = *extent;
     source->at = source->size = source->scanned = source->oversize = 0;
     source->is_entered = source->is_fault_told = true;

@@ -520,6 +520,31 @@ static void a_file_that_became_shorter_is_an_error(void **state)
     reader_destroy(reader);
 }
 
+static void a_reader_goes_from_memory_to_a_file_and_back(void **state)
+{
+    (void)state;
+    struct place place;
+    struct records records = {0};
+    struct reader *reader = NULL;
+    struct input_spec input = {.format = FORMAT_LINES, .max_record = 100};
+    static const unsigned char memory[100] = "memory\n";
+    open_place(&place, "file\n", 5);
+    struct extent file = {.path = place.path, .name = "f", .end = 5};
+    struct extent shard = {.name = "m", .end = 7, .data = memory, .data_size = 7};
+    assert_int_equal(reader_create(&input, &reader, NULL), OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(read_extent(reader, &file, 10, 100, &records, NULL), OK);
+        assert_int_equal(read_extent(reader, &shard, 10, 100, &records, NULL), OK);
+    }
+    bytes_put_u8(&records.log, 0);
+    assert_string_equal((const char *)records.log.data,
+                        "0+5 f#0 | file | \n0+7 m#0 | memory | \n"
+                        "0+5 f#0 | file | \n0+7 m#0 | memory | \n");
+    reader_destroy(reader);
+    clear_records(&records);
+    close_place(&place);
+}
+
 static void a_fault_is_told_once_and_never_lost(void **state)
 {
     (void)state;
@@ -569,6 +594,7 @@ int main(void)
         cmocka_unit_test(rows_before_and_behind_a_bad_one_keep_their_values),
         cmocka_unit_test(a_text_file_is_one_record),
         cmocka_unit_test(a_file_that_became_shorter_is_an_error),
+        cmocka_unit_test(a_reader_goes_from_memory_to_a_file_and_back),
         cmocka_unit_test(a_fault_is_told_once_and_never_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
