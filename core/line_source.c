@@ -33,7 +33,8 @@ struct line_source {
     bool is_entered;     /* `at` is at the begin of a record */
     bool is_fault_told;  /* or there is none */
     size_t oversize;     /* next of extent.oversize */
-    unsigned char *room; /* owned: capacity + PADDING bytes; window of a file */
+    struct bytes memory; /* owned; of no size: its capacity is what counts */
+    unsigned char *room; /* in `memory`: capacity + PADDING bytes; window of a file */
     size_t capacity;
     unsigned char excerpt[EXCERPT_MAX + PADDING];
 };
@@ -61,7 +62,7 @@ void line_source_destroy(struct line_source *source)
     if (!source)
         return;
     close_file(source);
-    free(source->room);
+    bytes_clear(&source->memory);
     free(source);
 }
 
@@ -71,16 +72,15 @@ static enum error_code make_room(struct line_source *source, size_t wanted,
 {
     if (wanted <= source->capacity)
         return OK;
-    size_t capacity = source->capacity ? source->capacity + PADDING : 0;
-    unsigned char *room = NULL;
-    if (wanted < SIZE_MAX / 2)
-        room = array_grow(source->room, &capacity, wanted + PADDING, 1);
+    /* Not array_grow(): zeroing would touch memory that a record may never need. */
+    unsigned char *room =
+        wanted < SIZE_MAX / 2 ? bytes_reserve(&source->memory, wanted + PADDING) : NULL;
     if (!room)
         return error_set(error, ERROR_MEMORY, "no memory for a record of \"%s\"",
                          source->extent.path);
     memset(room + wanted, 0, PADDING);
     source->room = room;
-    source->capacity = capacity - PADDING;
+    source->capacity = wanted;
     source->window = room;
     return OK;
 }
@@ -90,10 +90,11 @@ enum error_code line_source_open(struct line_source *source, const struct extent
 {
     close_file(source);
     if (source->capacity > BUFFER_KEPT) {
-        free(source->room);
+        bytes_clear(&source->memory);
         source->room = NULL;
         source->capacity = 0;
     }
+    bytes_reset(&source->memory);
     source->window = source->room;
     source->extent = *extent;
     source->at = source->size = source->scanned = source->oversize = 0;
