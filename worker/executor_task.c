@@ -220,7 +220,8 @@ enum error_code executor_run_slot(struct executor *executor, struct cursor messa
     const struct cut *cut = &filled.cut;
     uint64_t shard_bytes = executor->pipeline->phases[executor->phase].shard_bytes;
     bool is_fault = cut->end == STREAM_TRUNCATED || cut->end == STREAM_CORRUPT;
-    struct extent extent = {.begin = cut->index * shard_bytes,
+    struct extent extent = {.name = read.as.lease.files[0].name,
+                            .begin = cut->index * shard_bytes,
                             .end = (cut->index + (uint64_t)1) * shard_bytes,
                             .data = data,
                             .data_offset = cut->data_offset,
