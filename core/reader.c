@@ -95,6 +95,8 @@ void reader_destroy(struct reader *reader)
 enum error_code reader_open(struct reader *reader, const struct extent *extent,
                             uint32_t first_ordinal, struct error *error)
 {
+    if (!extent->name)
+        return error_set(error, ERROR_FATAL, "an extent without the name of its file");
     reader->extent = *extent;
     reader->ordinal = first_ordinal;
     for (uint32_t i = 0; i < reader->column_count; i++)
