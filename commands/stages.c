@@ -184,7 +184,7 @@ static int refuse_name(const char *name)
     const char *names[STAGES_MAX];
     char hint[HINT_MAX];
     size_t count = 0;
-    for (; stage_types[count] && count < STAGES_MAX; count++)
+    for (; count < STAGES_MAX && stage_types[count]; count++)
         names[count] = stage_types[count]->name;
     (void)fprintf(stderr, "millrace stages: unknown stage \"%s\"%s\n", name,
                   suggest_name(name, names, count, hint, sizeof hint));

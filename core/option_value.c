@@ -188,7 +188,7 @@ void value_format_real(double value, char *text, size_t size)
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, size, "%.*g", digits, value);
         double again = strtod(text, NULL);
-        if (memcmp(&again, &value, sizeof value) == 0)
+        if (again >= value && again <= value)
             return;
     }
 }

@@ -53,23 +53,24 @@ struct file_fields {
     const char *name;
     const struct yaml_node *input, *shard, *stages, *output, *store, *limits, *phases;
 };
-#define SECTION(field, text)                                                       \
-    {                                                                              \
-        .name = #field, .type = OPTION_NODE,                                       \
-        .offset = offsetof(struct file_fields, field), .initial = "", .help = text \
+#define SECTION(field)                                                \
+    {                                                                 \
+        .name = #field, .type = OPTION_NODE,                          \
+        .offset = offsetof(struct file_fields, field), .initial = "", \
+        .help = "a section"                                           \
     }
 static const struct option_spec file_specs[] = {
     {.name = "name",
      .type = OPTION_TEXT,
      .offset = offsetof(struct file_fields, name),
      .help = "names the job directory"},
-    SECTION(input, "what is read"),
-    SECTION(shard, "how the input is cut"),
-    SECTION(stages, "what is done to the records"),
-    SECTION(output, "what is published"),
-    SECTION(store, "when volumes are published"),
-    SECTION(limits, "what one record may cost"),
-    SECTION(phases, "several passes"),
+    SECTION(input),
+    SECTION(shard),
+    SECTION(stages),
+    SECTION(output),
+    SECTION(store),
+    SECTION(limits),
+    SECTION(phases),
     OPTION_END};
 
 struct shard_fields {

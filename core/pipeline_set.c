@@ -78,7 +78,7 @@ static const struct yaml_node *rebuild_map(struct change *change,
     size_t at = 0;
     if (!copy_children(change, map, &keys, &items))
         return NULL;
-    while (at < map->count && strcmp(keys[at]->text, change->names[depth]) != 0)
+    while (at < map->count && strcmp(map->keys[at]->text, change->names[depth]) != 0)
         at++;
     bool is_new = at == map->count;
     if (is_new) {
@@ -171,10 +171,11 @@ static const struct yaml_node *rebuild(struct change *change,
     if (!node || yaml_is_empty(node)) {
         size_t index;
         const struct yaml_node empty = {.kind = YAML_MAP, .where = change->places[depth]};
-        if (depth > 0 && parse_index(change->names[depth], &index)) {
+        if (parse_index(change->names[depth], &index)) {
             diagnostics_add(change->diagnostics, change->places[depth],
                             "there is no list \"%.100s\" to take item %s of",
-                            change->names[depth - 1], change->names[depth]);
+                            depth > 0 ? change->names[depth - 1] : "",
+                            change->names[depth]);
             return NULL;
         }
         return rebuild_map(change, &empty, depth);

@@ -64,7 +64,7 @@ static const struct stage_type *find_type(const struct pipeline_reading *reading
     const char *names[TYPES_MAX];
     char hint[HINT_MAX];
     size_t count = 0;
-    for (; reading->types[count] && count < TYPES_MAX; count++) {
+    for (; count < TYPES_MAX && reading->types[count]; count++) {
         names[count] = reading->types[count]->name;
         if (strcmp(names[count], item->name) == 0)
             return reading->types[count];

@@ -300,8 +300,7 @@ static void written_texts_are_read_back_the_same(void **state)
                                         "\xC2\x80\xC2\x85\xC2\xA0",
                                         "\xE2\x80\xA8\xE2\x80\xA9",
                                         "\xEF\xBB\xBF",
-                                        "gr\xC3\xB6\xC3\x9F"
-                                        "e",
+                                        "gr\xC3\xB6\xC3\x9F.e",
                                         "\xF0\x9F\x98\x80",
                                         "{a}",
                                         "[a]",
