@@ -33,6 +33,28 @@ static void mark_cut(char *text, size_t size)
     memcpy(text + end, "...", 4);
 }
 
+static size_t character_size(const unsigned char *at)
+{
+    size_t size = *at < 0xC0 ? 1 : *at < 0xE0 ? 2 : *at < 0xF0 ? 3 : 4;
+    for (size_t i = 1; i < size; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 1;
+    return size;
+}
+
+/* A message is one line and does nothing to a terminal, whatever it quotes; where a quote
+ * was cut, half a character may be left. */
+static void clean(char *text)
+{
+    for (unsigned char *at = (unsigned char *)text; *at;) {
+        size_t size = character_size(at);
+        bool is_control = *at < 0x20 || *at == 0x7F || (*at == 0xC2 && at[1] < 0xA0);
+        if (is_control || (size == 1 && *at >= 0x80))
+            memset(at, '?', size);
+        at += size;
+    }
+}
+
 void diagnostics_add(struct diagnostics *list, struct source_position where,
                      const char *format, ...)
 {
@@ -47,6 +69,7 @@ void diagnostics_add(struct diagnostics *list, struct source_position where,
         return;
     if ((size_t)length >= sizeof text)
         mark_cut(text, sizeof text);
+    clean(text);
     if (list->count == list->capacity && !grow(list))
         return;
     const char *copy = arena_copy_text(list->arena, text, strlen(text));

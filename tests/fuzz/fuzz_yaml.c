@@ -8,31 +8,33 @@
 #include "core/bytes.h"
 #include "core/diagnostics.h"
 #include "core/pipeline.h"
-#include "core/yaml.h"
+#include "stages/registry.h"
 #include "tests/unit/fake_stages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+typedef const struct stage_type *const stage_table;
+
 static const struct pipeline *parse(const char *text, size_t size,
-                                    const struct text_list *sets, struct arena *arena,
-                                    struct diagnostics *found)
+                                    const struct text_list *sets, stage_table *types,
+                                    struct arena *arena, struct diagnostics *found)
 {
     found->count = 0;
     const struct pipeline *pipeline =
-        pipeline_parse(text, size, "p.yaml", "/none", sets, fake_stages, arena, found);
+        pipeline_parse(text, size, "p.yaml", "/none", sets, types, arena, found);
     assert((pipeline != NULL) == (found->count == 0));
     for (size_t i = 0; i < found->count; i++)
         assert(found->items[i].where.line > 0 && found->items[i].text[0]);
     return pipeline;
 }
 
-static void check_written(const struct pipeline *pipeline, struct arena *arena,
-                          struct diagnostics *found)
+static void check_written(const struct pipeline *pipeline, stage_table *types,
+                          struct arena *arena, struct diagnostics *found)
 {
     struct bytes once = {0}, again = {0}, lines = {0}, same = {0};
     pipeline_write(pipeline, &once);
     const struct pipeline *second =
-        parse((const char *)once.data, once.size, NULL, arena, found);
+        parse((const char *)once.data, once.size, NULL, types, arena, found);
     assert(second);
     pipeline_write(second, &again);
     assert(once.size == again.size && memcmp(once.data, again.data, once.size) == 0);
@@ -65,9 +67,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         text += first + 1;
         size -= first + 1;
     }
-    const struct pipeline *pipeline = parse(text, size, &sets, arena, &found);
-    if (pipeline)
-        check_written(pipeline, arena, &found);
+    stage_table *const tables[] = {fake_stages, stage_types};
+    for (size_t i = 0; i < 2; i++) {
+        const struct pipeline *pipeline =
+            parse(text, size, &sets, tables[i], arena, &found);
+        if (pipeline)
+            check_written(pipeline, tables[i], arena, &found);
+    }
     arena_destroy(arena);
     return 0;
 }

@@ -209,6 +209,17 @@ static void long_messages_are_cut_between_characters(void **state)
     }
 }
 
+static void a_message_is_one_line_of_sound_text(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct source_position nowhere = {0};
+    diagnostics_add(&fixture->found, nowhere, "a\nb\x1b[1m\x7f \xC2\x85 \xC2\xA0");
+    diagnostics_add(&fixture->found, nowhere, "%.3s|%.1s|\x80", "a\xC3\xA4\xC3\xB6",
+                    "\xF0\x9F\x98\x80");
+    assert_string_equal(fixture->found.items[0].text, "a?b?[1m? ?? \xC2\xA0");
+    assert_string_equal(fixture->found.items[1].text, "a\xC3\xA4|?|?");
+}
+
 static void near_names_are_suggested_and_far_ones_are_not(void **state)
 {
     (void)state;
@@ -263,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             errors_are_sorted_by_place_and_those_of_set_come_last, setup, teardown),
         cmocka_unit_test_setup_teardown(long_messages_are_cut_between_characters, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_message_is_one_line_of_sound_text, setup,
                                         teardown),
         cmocka_unit_test(near_names_are_suggested_and_far_ones_are_not),
     };
