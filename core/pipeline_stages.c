@@ -289,6 +289,12 @@ bool pipeline_take_output(const struct pipeline_reading *reading,
                         "write [key]");
         return false;
     }
+    if (list->count > SCHEMA_MAX) {
+        diagnostics_add(reading->diagnostics, list->items[SCHEMA_MAX]->where,
+                        "this column is one too many; a record can have %d",
+                        (int)SCHEMA_MAX);
+        return false;
+    }
     phase->output_schema = (struct schema){0};
     if (schema_put(&phase->output_schema, "key", COLUMN_UTF8, 0, &error))
         return false;

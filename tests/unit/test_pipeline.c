@@ -462,6 +462,42 @@ static void no_memory_is_an_error_and_no_crash(void **state)
     assert_true(complete > 0);
 }
 
+/* Work that grows with the square of the file would take minutes. */
+static void a_mebibyte_of_mistakes_is_refused_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *head, *item, *tail;
+    } shapes[] = {
+        {"name: x\ninput: {paths: [a], format: text}\noutput: {columns: [", "a,",
+         "a]}\n"},
+        {"name: x\ninput: {paths: [a], format: text}\nstages: [", "claen,", "a]\n"},
+        {"name: x\ninput: {paths: [a], format: text}\nstages:\n", "- clean: {fomr: b}\n",
+         ""},
+        {"name: x\ninput:\n  paths: [", "'',", "a]\n"},
+        {"name: x\nphases: [", "{name: a},", "a]\n"},
+        {"name: x\ninput: {paths: [a], format: ", "x", "}\n"},
+        {"name: ", "x", "\n"},
+        {"name: x\ninput: ", "{a: ", ""},
+        {"name: x\ninput: ", "- ", ""},
+        {"name: x\ninput: ", "? ", ""},
+        {"name: x\ninput: ", "'' ", ""},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct bytes text = {0};
+        bytes_put(&text, shapes[i].head, strlen(shapes[i].head));
+        while (text.size < (1 << 20) - 64)
+            bytes_put(&text, shapes[i].item, strlen(shapes[i].item));
+        bytes_put(&text, shapes[i].tail, strlen(shapes[i].tail));
+        bytes_put_u8(&text, 0);
+        assert_null(parse_set(fixture, (const char *)text.data, NULL, 0));
+        assert_true(fixture->found.count > 0);
+        arena_reset(fixture->arena);
+        fixture->found = (struct diagnostics){.arena = fixture->arena};
+        bytes_clear(&text);
+    }
+}
+
 static void the_fake_stages_are_sound_and_broken_ones_are_not(void **state)
 {
     (void)state;
@@ -511,6 +547,7 @@ int main(void)
         CASE(a_pipeline_is_read_from_its_folder),
         CASE(a_file_that_cannot_be_read_is_named),
         CASE(no_memory_is_an_error_and_no_crash),
+        CASE(a_mebibyte_of_mistakes_is_refused_at_once),
         cmocka_unit_test(the_fake_stages_are_sound_and_broken_ones_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
