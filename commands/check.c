@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands/estimate.h"
+#include "commands/input_check.h"
 #include "core/arena.h"
 #include "core/arguments.h"
 #include "core/diagnostics.h"
@@ -274,14 +275,10 @@ static bool make_plans(const struct pipeline *pipeline, struct plan *plans,
     bool is_good = true;
     for (size_t i = 0; i < pipeline->phase_count; i++) {
         const struct phase_spec *phase = &pipeline->phases[i];
-        struct error error = {0};
         if (phase->input.format == FORMAT_PHASE) {
             plans[i].estimate = plans[phase->input.phase_index].estimate;
-        } else if (manifest_build(&phase->input, phase->shard_bytes, pipeline->folder,
-                                  arena, &plans[i].manifest, &error)) {
-            if (!error.where.file)
-                error.where = phase->input.paths_position;
-            diagnostics_add(diagnostics, error.where, "%s", error.text);
+        } else if (!input_check_build(pipeline, phase, arena, &plans[i].manifest,
+                                      diagnostics)) {
             is_good = false;
             continue;
         } else {

@@ -24,8 +24,9 @@ struct input_column { /* a further JSON field carried as a column */
 
 struct input_spec {
     enum input_format format;
-    struct text_list paths; /* as written: files, folders, globs, @lists */
-    struct source_position paths_position;
+    struct text_list paths;                /* as written: files, folders, globs, @lists */
+    struct source_position paths_position; /* of the whole list */
+    const struct source_position *path_positions; /* of each of its items */
     const char *phase; /* FORMAT_PHASE: the phase whose records are read; else NULL */
     size_t phase_index;
     const char *text; /* jsonl: field of column "text", NULL: none. text, lines: "text" */

@@ -303,6 +303,24 @@ static bool check_fields(const struct pipeline_reading *reading,
     return check_field(reading, node, "columns", NULL, input) && is_good;
 }
 
+/* Where the patterns stand, for what is found when they are expanded. */
+static bool keep_positions(const struct pipeline_reading *reading,
+                           const struct yaml_node *node, struct input_spec *input)
+{
+    const struct yaml_node *list = yaml_get(node, "paths");
+    if (!list || list->kind != YAML_LIST)
+        return false;
+    struct source_position *positions =
+        ARENA_NEW(reading->arena, struct source_position, list->count);
+    if (!positions)
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        positions[i] = list->items[i]->where;
+    input->paths_position = list->where;
+    input->path_positions = positions;
+    return true;
+}
+
 static bool take_files(const struct pipeline_reading *reading,
                        const struct yaml_node *node, struct input_spec *input,
                        struct phase_columns *columns)
@@ -328,8 +346,7 @@ static bool take_files(const struct pipeline_reading *reading,
         !take_columns(reading, fields.columns, input, &columns->schema))
         is_good = false;
     input->paths = fields.paths;
-    input->paths_position =
-        yaml_get(node, "paths") ? yaml_get(node, "paths")->where : node->where;
+    is_good = keep_positions(reading, node, input) && is_good;
     input->text = input->format == FORMAT_JSONL ? fields.text : "text";
     input->key = fields.key;
     input->max_record = fields.max_record;

@@ -49,7 +49,7 @@ check_equal 'there are no others' "$(wc -l <"$work/err")" 2
 check_equal 'and no plan' "$(cat "$work/out")" ''
 printf 'name: x\ninput: {paths: [none], format: lines}\n' >q.yaml
 check_exit 'an input without files exits 2' 2 "$MILLRACE" check q.yaml
-check_match 'and is told at its place' "$work/err" '^q.yaml:2:16: .*none'
+check_match 'and is told at its place' "$work/err" '^q.yaml:2:17: .*none'
 check_exit 'a file that is not there exits 2' 2 "$MILLRACE" check r.yaml
 check_match 'and is named' "$work/err" '^r.yaml: cannot read it: No such file'
 check_exit 'no pipeline at all exits 2' 2 "$MILLRACE" check

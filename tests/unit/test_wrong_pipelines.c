@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
+#include "commands/input_check.h"
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/diagnostics.h"
-#include "core/manifest.h"
 #include "core/pipeline.h"
 #include "stages/registry.h"
 
@@ -90,7 +90,7 @@ static void put_found(const struct diagnostics *found, const char *folder,
     }
 }
 
-/* What `millrace check` and `millrace run` do before anything is written. */
+/* What `millrace check` does. */
 static void read_pipeline(const char *path, struct arena *arena,
                           struct diagnostics *found)
 {
@@ -101,11 +101,8 @@ static void read_pipeline(const char *path, struct arena *arena,
     for (size_t i = 0; pipeline && i < pipeline->phase_count; i++) {
         const struct phase_spec *phase = &pipeline->phases[i];
         struct manifest manifest;
-        struct error error = {0};
-        if (phase->input.format != FORMAT_PHASE &&
-            manifest_build(&phase->input, phase->shard_bytes, pipeline->folder, arena,
-                           &manifest, &error))
-            diagnostics_add(found, error.where, "%s", error.text);
+        if (phase->input.format != FORMAT_PHASE)
+            (void)input_check_build(pipeline, phase, arena, &manifest, found);
     }
     diagnostics_sort(found);
 }
