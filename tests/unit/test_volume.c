@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/volume.h"
@@ -271,6 +273,69 @@ static void a_seal_that_fails_may_be_tried_again(void **state)
     volume_close(volume);
 }
 
+/* Files of this process may not grow past `size`; as a full disk, but without one. */
+static void limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    assert_int_equal(sigaction(SIGXFSZ, &ignore, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size < limit.rlim_max ? size : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_write_that_fails_takes_its_transaction_alone(void **state)
+{
+    const struct place *place = *state;
+    static unsigned char junk[200000];
+    struct volume_writer *writer = create(place, 0);
+    struct volume_info info;
+    struct volume *volume;
+    struct arena *arena = arena_create(1 << 12, 0);
+    struct seen seen = {0};
+    uint64_t number, next;
+    (void)fixture_put_shard(writer, SHARD_ID(0, 0), ROWS, 0);
+    assert_int_equal(volume_commit(writer, NULL), OK);
+    next = volume_next_block(writer);
+    limit_files(150000);
+    for (int i = 0; i < 3; i++) {
+        (void)fixture_put_shard(writer, SHARD_ID(1, 0), ROWS, 1);
+        assert_int_equal(volume_put_block(writer, junk, sizeof junk, &number, NULL), OK);
+        assert_int_not_equal(volume_commit(writer, NULL), OK);
+        assert_int_equal(volume_next_block(writer), next);
+    }
+    limit_files(RLIM_INFINITY);
+    (void)fixture_put_shard(writer, SHARD_ID(2, 0), ROWS, 2);
+    seal(place, writer, &info);
+    assert_int_equal(volume_open(place->volume, &volume, NULL), OK);
+    assert_int_equal(volume_each_shard(volume, arena, see_shard, &seen, NULL), OK);
+    assert_int_equal(seen.count, 2);
+    assert_shard(volume, SHARD_ID(0, 0), ROWS);
+    assert_shard(volume, SHARD_ID(2, 0), ROWS);
+    assert_key(volume, "key-1-0", 0, 0, 0);
+    volume_close(volume);
+    arena_destroy(arena);
+}
+
+static void a_seal_that_runs_out_of_space_leaves_nothing(void **state)
+{
+    const struct place *place = *state;
+    struct volume_writer *writer = create(place, 0);
+    struct volume_info info;
+    char temporary[340];
+    (void)snprintf(temporary, sizeof temporary, "%s/.v.lmdb.tmp", place->published);
+    (void)fixture_put_shard(writer, SHARD_ID(0, 0), ROWS, 0);
+    assert_int_equal(volume_commit(writer, NULL), OK);
+    limit_files(4096);
+    assert_int_not_equal(volume_seal(writer, place->published, "v.lmdb", &info, NULL),
+                         OK);
+    assert_int_equal(access(place->volume, F_OK), -1);
+    assert_int_equal(access(temporary, F_OK), -1);
+    limit_files(RLIM_INFINITY);
+    seal(place, writer, &info);
+    assert_int_equal(volume_check(place->volume, &info, NULL), OK);
+}
+
 /* Memory is another file system than the test's folder, on most machines. */
 static void a_volume_is_copied_to_another_file_system(void **state)
 {
@@ -444,6 +509,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_seal_that_fails_may_be_tried_again, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_write_that_fails_takes_its_transaction_alone,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_seal_that_runs_out_of_space_leaves_nothing,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_is_copied_to_another_file_system, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rejects_come_by_file_and_offset, set_up,
