@@ -3,12 +3,13 @@
 
 #include <stdio.h>
 
+#include "commands/command_line.h"
 #include "commands/job_view.h"
 #include "core/arena.h"
 #include "core/arguments.h"
 #include "core/hash.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, ARENA_BLOCK = 1 << 12 };
+enum { ARENA_BLOCK = 1 << 12 };
 
 static const struct argument_spec specs[] = {
     {.name = "--phase", .value = "NAME", .help = "of this phase (default: the last)"},
@@ -38,9 +39,10 @@ static enum error_code add_shard(const struct shard_entry *entry, uint32_t volum
     return OK;
 }
 
-static enum error_code print_digest(const struct arguments *arguments,
+static enum error_code print_digest(const struct arguments *arguments, int *status,
                                     struct error *error)
 {
+    (void)status;
     char text[33];
     struct job_view *job = NULL;
     const struct phase_record *phase;
@@ -70,19 +72,5 @@ static enum error_code print_digest(const struct arguments *arguments,
 
 int command_digest(int argc, char **argv)
 {
-    struct error error = {0};
-    struct arguments arguments = {0};
-    struct arena *arena = arena_create(ARENA_BLOCK, 0);
-    enum error_code code =
-        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
-              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
-    if (code == OK && arguments.is_help)
-        arguments_help(&command, stdout);
-    else if (code == OK)
-        code = print_digest(&arguments, &error);
-    arena_destroy(arena);
-    if (code == OK)
-        return 0;
-    (void)fprintf(stderr, "millrace: %s\n", error.text);
-    return code == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    return command_line_run(&command, argc, argv, print_digest);
 }

@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/command_line.h"
 #include "commands/job_view.h"
 #include "commands/result_file.h"
-#include "core/arena.h"
 #include "core/arguments.h"
 #include "core/bytes.h"
 #include "core/json_write.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, ARENA_BLOCK = 1 << 12 };
 
 /* A format writes the whole phase to `path`, which may be "-". */
 struct export_format {
@@ -70,36 +68,38 @@ static const struct argument_command command = {
     .max = 1,
     .specs = specs};
 
-static enum error_code find_format(const char *name, const struct export_format **format,
-                                   struct error *error)
+/* NULL: there is none of that name, and `error` says which there are. */
+static const struct export_format *find_format(const char *name, struct error *error)
 {
     char names[200] = "";
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
-        if (name && strcmp(formats[i].name, name) == 0) {
-            *format = &formats[i];
-            return OK;
-        }
+        if (name && strcmp(formats[i].name, name) == 0)
+            return &formats[i];
         size_t used = strlen(names);
         (void)snprintf(names + used, sizeof names - used, " %s", formats[i].name);
     }
-    if (!name)
-        return error_set(error, ERROR_CONFIG, "--format is missing; formats:%s", names);
-    return error_set(error, ERROR_CONFIG, "unknown format \"%s\"; formats:%s", name,
-                     names);
+    if (name)
+        (void)error_set(error, ERROR_CONFIG, "unknown format \"%s\"; formats:%s", name,
+                        names);
+    else
+        (void)error_set(error, ERROR_CONFIG, "--format is missing; formats:%s", names);
+    return NULL;
 }
 
-static enum error_code export_job(const struct arguments *arguments, struct error *error)
+static enum error_code export_job(const struct arguments *arguments, int *status,
+                                  struct error *error)
 {
+    (void)status;
     struct job_view *job = NULL;
-    const struct export_format *format;
     const struct phase_record *phase;
     const char *path = arguments_value(arguments, "--out");
-    enum error_code code =
-        find_format(arguments_value(arguments, "--format"), &format, error);
-    if (code == OK && (!path || !*path))
-        code = error_set(error, ERROR_CONFIG, "--out is missing");
-    if (code == OK)
-        code = job_open(arguments->texts.items[0], &job, error);
+    const struct export_format *format =
+        find_format(arguments_value(arguments, "--format"), error);
+    if (!format)
+        return ERROR_CONFIG;
+    if (!path || !*path)
+        return error_set(error, ERROR_CONFIG, "--out is missing");
+    enum error_code code = job_open(arguments->texts.items[0], &job, error);
     if (code == OK)
         code = job_get_phase(job, arguments_value(arguments, "--phase"), &phase, error);
     if (code == OK && !job_is_finished(job))
@@ -115,19 +115,5 @@ static enum error_code export_job(const struct arguments *arguments, struct erro
 
 int command_export(int argc, char **argv)
 {
-    struct error error = {0};
-    struct arguments arguments = {0};
-    struct arena *arena = arena_create(ARENA_BLOCK, 0);
-    enum error_code code =
-        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
-              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
-    if (code == OK && arguments.is_help)
-        arguments_help(&command, stdout);
-    else if (code == OK)
-        code = export_job(&arguments, &error);
-    arena_destroy(arena);
-    if (code == OK)
-        return 0;
-    (void)fprintf(stderr, "millrace: %s\n", error.text);
-    return code == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    return command_line_run(&command, argc, argv, export_job);
 }

@@ -147,19 +147,21 @@ enum error_code job_get_phase_number(struct job_view *job, uint32_t number,
         job->phase_count = index_phase_count(job->index);
         job->phases = ARENA_NEW(job->arena, struct phase_record, job->phase_count);
     }
-    if (!job->phases)
-        return error_set(error, ERROR_MEMORY, "no memory for the phases of a job");
+    if (!job->phases) {
+        (void)error_set(error, ERROR_MEMORY, "no memory for the phases of a job");
+        return ERROR_MEMORY;
+    }
     enum error_code code = ERROR_CLOSED;
     if (number < job->phase_count)
         code = job->phases[number].name ? OK
                                         : index_get_phase(job->index, number, job->arena,
                                                           &job->phases[number], error);
-    if (code == ERROR_CLOSED)
-        return error_set(error, ERROR_DAMAGED, "the index lacks phase %u",
-                         (unsigned)number);
     if (code == OK)
         *phase = &job->phases[number];
-    return code;
+    if (code != ERROR_CLOSED)
+        return code;
+    (void)error_set(error, ERROR_DAMAGED, "the index lacks phase %u", (unsigned)number);
+    return ERROR_DAMAGED;
 }
 
 enum error_code job_get_phase(struct job_view *job, const char *name,
@@ -430,6 +432,7 @@ static enum error_code walk_run(struct walk *walk, const struct shard_list *list
     for (size_t i = find_shard(shards, count, SHARD_ID(stretch->run, 0));
          code == OK && i < count && SHARD_RUN(shards[i].shard) == stretch->run; i++)
         code = walk_shard(walk, &shards[i], error);
+    walk->stretch = NULL;
     return code;
 }
 

@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/command_line.h"
 #include "commands/job_view.h"
 #include "commands/result_file.h"
-#include "core/arena.h"
 #include "core/arguments.h"
 #include "core/bytes.h"
 #include "core/json_write.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, ARENA_BLOCK = 1 << 12, COUNT_DIGITS_MAX = 9 };
+enum { COUNT_DIGITS_MAX = 9 };
 
 static const struct argument_spec specs[] = {
     {.name = "--limit", .value = "N", .help = "print no more than so many"},
@@ -183,8 +183,10 @@ static enum error_code show_all(struct show *show, struct job_view *job,
     return code;
 }
 
-static enum error_code show_job(const struct arguments *arguments, struct error *error)
+static enum error_code show_job(const struct arguments *arguments, int *status,
+                                struct error *error)
 {
+    (void)status;
     struct show show = {.limit = UINT64_MAX};
     struct job_view *job = NULL;
     const struct phase_record *phase;
@@ -221,19 +223,5 @@ static enum error_code show_job(const struct arguments *arguments, struct error 
 
 int command_show(int argc, char **argv)
 {
-    struct error error = {0};
-    struct arguments arguments = {0};
-    struct arena *arena = arena_create(ARENA_BLOCK, 0);
-    enum error_code code =
-        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
-              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
-    if (code == OK && arguments.is_help)
-        arguments_help(&command, stdout);
-    else if (code == OK)
-        code = show_job(&arguments, &error);
-    arena_destroy(arena);
-    if (code == OK)
-        return 0;
-    (void)fprintf(stderr, "millrace: %s\n", error.text);
-    return code == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    return command_line_run(&command, argc, argv, show_job);
 }

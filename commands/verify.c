@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/command_line.h"
 #include "commands/job_view.h"
 #include "core/arena.h"
 #include "core/arguments.h"
@@ -16,7 +17,6 @@
 
 enum {
     EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
     ARENA_BLOCK = 1 << 20,
     PROBLEMS_SHOWN = 100, /* of each kind of place: volumes, shards */
     TAIL_SIZE = 5         /* ".lmdb" */
@@ -402,7 +402,8 @@ static enum error_code check_job(struct verify *verify, const char *folder,
     return code;
 }
 
-static enum error_code verify_job(const char *folder, bool *holds, struct error *error)
+static enum error_code verify_job(const struct arguments *arguments, int *status,
+                                  struct error *error)
 {
     size_t count;
     struct verify verify = {.run = arena_create(ARENA_BLOCK, 0),
@@ -410,13 +411,13 @@ static enum error_code verify_job(const char *folder, bool *holds, struct error 
                             .entries = arena_create(ARENA_BLOCK, 0)};
     enum error_code code =
         verify.run && verify.scratch && verify.entries
-            ? check_job(&verify, folder, error)
+            ? check_job(&verify, arguments->texts.items[0], error)
             : error_set(error, ERROR_MEMORY, "no memory to verify a job");
     (void)volumes_of(&verify, &count);
     if (code == OK)
         (void)printf("%s: %zu volumes, %" PRIu64 " problems\n",
                      verify.problems ? "DAMAGED" : "all holds", count, verify.problems);
-    *holds = verify.problems == 0;
+    *status = verify.problems == 0 ? 0 : EXIT_FAILED;
     bytes_clear(&verify.volumes);
     bytes_clear(&verify.bytes);
     job_close(verify.job);
@@ -428,20 +429,5 @@ static enum error_code verify_job(const char *folder, bool *holds, struct error 
 
 int command_verify(int argc, char **argv)
 {
-    struct error error = {0};
-    struct arguments arguments = {0};
-    bool holds = true;
-    struct arena *arena = arena_create(ARENA_BLOCK, 0);
-    enum error_code code =
-        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
-              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
-    if (code == OK && arguments.is_help)
-        arguments_help(&command, stdout);
-    else if (code == OK)
-        code = verify_job(arguments.texts.items[0], &holds, &error);
-    arena_destroy(arena);
-    if (code == OK)
-        return holds ? 0 : EXIT_FAILED;
-    (void)fprintf(stderr, "millrace: %s\n", error.text);
-    return code == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    return command_line_run(&command, argc, argv, verify_job);
 }

@@ -580,10 +580,9 @@ static void make_column(struct decoder *decoder, const struct raw_column *raw,
         column->shapes = place(decoder, &raw->shapes, _Alignof(uint32_t));
     if (is_done(decoder))
         return;
-    if (column->offsets &&
-        !offsets_hold(column->offsets, count, raw->data.size / column_element_size(type)))
-        decoder->cursor.is_bad = true;
-    else if (column->shapes && !shapes_hold(column, count))
+    if ((column->offsets && !offsets_hold(column->offsets, count,
+                                          raw->data.size / column_element_size(type))) ||
+        (column->shapes && !shapes_hold(column, count)))
         decoder->cursor.is_bad = true;
 }
 

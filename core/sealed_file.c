@@ -268,7 +268,7 @@ enum error_code sealed_file_publish(const char *source, uint64_t size, const cha
                                     struct error *error)
 {
     struct volume_info made = {0};
-    struct stat facts;
+    struct stat facts = {0};
     int file = -1;
     enum error_code code = make_folder(folder, &made, error);
     if (code == OK)
@@ -318,8 +318,8 @@ enum error_code sealed_file_read_footer(const char *path, struct volume_info *in
 enum error_code sealed_file_check(const char *path, struct volume_info *info,
                                   struct error *error)
 {
-    struct volume_info read;
-    struct hash128 value;
+    struct volume_info read = {0};
+    struct hash128 value = {0};
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"", path);

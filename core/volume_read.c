@@ -46,7 +46,7 @@ enum error_code volume_read_meta(struct volume *volume, struct arena *arena,
 
 enum error_code volume_open(const char *path, struct volume **volume, struct error *error)
 {
-    struct volume_meta meta;
+    struct volume_meta meta = {0};
     struct arena *arena = arena_create(ARENA_BLOCK, 0);
     struct volume *made = calloc(1, sizeof *made);
     enum error_code code = OK;

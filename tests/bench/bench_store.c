@@ -2,6 +2,7 @@
  *
  * FOLDER gets scratch and published files; TEXT-FILE is plain text, IDS-FILE raw uint32_t
  * token ids. CPU time of the process and wall time, the best of five. */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -130,6 +131,7 @@ static void bench_volume(const char *folder, const char *what, const struct byte
     struct block_encoder *encoder = block_encoder_create();
     struct bytes block = {0};
     size_t blocks = source->size / BLOCK_SIZE;
+    assert(blocks > 0);
     struct batch **batches = ARENA_NEW(arena, struct batch *, blocks);
     for (size_t i = 0; i < blocks; i++)
         batches[i] =

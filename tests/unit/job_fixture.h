@@ -3,13 +3,14 @@
 #ifndef TESTS_UNIT_JOB_FIXTURE_H
 #define TESTS_UNIT_JOB_FIXTURE_H
 
-#include <assert.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "core/account.h"
 #include "core/arena.h"
@@ -159,11 +160,24 @@ static inline void fixture_folder(char *path, size_t size)
         abort();
 }
 
+/* Run a program to its end; returns its exit status, -1 when it had none. */
+static inline int fixture_run(char *const *arguments)
+{
+    char *const environment[] = {NULL};
+    pid_t child;
+    int status;
+    if (posix_spawn(&child, arguments[0], NULL, NULL, arguments, environment) != 0 ||
+        waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
 static inline void fixture_remove(const char *path)
 {
-    char command[4200];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", path);
-    if (system(command) != 0)
+    char program[] = "/bin/rm", flags[] = "-rf", copy[4200];
+    char *const arguments[] = {program, flags, copy, NULL};
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    if (fixture_run(arguments) != 0)
         abort();
 }
 

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands/export.h"
@@ -19,7 +18,9 @@ static void the_reader_of_the_document_reads_a_job(void **state)
 {
     (void)state;
     char job[256] = "";
-    char shown[300], digest[33], command[1000];
+    char shown[300], digest[33];
+    char python[] = "/usr/bin/python3", script[] = "tests/tools/read_volume.py";
+    char document[] = "docs/formats.md";
     char words[][300] = {"export", "", "--format", "jsonl", "--out", ""};
     if (access("docs/formats.md", R_OK) != 0 || access("/usr/bin/python3", X_OK) != 0) {
         print_message("skipped: no docs/formats.md or no /usr/bin/python3 here\n");
@@ -33,16 +34,12 @@ static void the_reader_of_the_document_reads_a_job(void **state)
     char *arguments[] = {words[0], words[1], words[2], words[3],
                          words[4], words[5], NULL};
     assert_int_equal(command_export(6, arguments), 0);
-    (void)snprintf(
-        command, sizeof command,
-        "/usr/bin/python3 tests/tools/read_volume.py docs/formats.md %s %s %s", job,
-        shown, digest);
-    int status = system(command);
+    char *reader[] = {python, script, document, job, shown, digest, NULL};
+    int status = fixture_run(reader);
     fixture_remove(job);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == EXIT_SKIP)
+    if (status == EXIT_SKIP)
         skip();
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(status, 0);
 }
 
 int main(void)
