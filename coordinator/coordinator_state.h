@@ -31,7 +31,7 @@ struct peer {
 
 struct own_worker {
     pid_t pid; /* 0: not running */
-    uint32_t starts;
+    uint32_t starts, failures; /* failures: it ended by itself, with an error */
 };
 
 struct coordinator {

@@ -11,7 +11,7 @@
 #include "core/log.h"
 #include "core/spawn.h"
 
-enum { STARTS_MAX = 1000, GRACE_MS = 3000 };
+enum { STARTS_MAX = 1000, FAILURES_MAX = 10, EXIT_REFUSED = 2, GRACE_MS = 3000 };
 
 static enum error_code start(struct coordinator *coordinator, struct own_worker *own,
                              struct error *error)
@@ -66,15 +66,16 @@ enum error_code own_workers_watch(struct coordinator *coordinator, int64_t now_m
         enum error_code code = OK;
         if (peer)
             code = dispatch_gone(coordinator, peer, now_ms, error);
-        bool is_refused = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+        bool is_refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED;
+        own->failures += WIFEXITED(status) && WEXITSTATUS(status) != 0;
         if (code != OK)
             return code;
         if (coordinator->is_draining || coordinator->is_failed)
             continue;
-        if (is_refused || own->starts >= STARTS_MAX)
+        if (is_refused || own->failures >= FAILURES_MAX || own->starts >= STARTS_MAX)
             return error_set(error, ERROR_FATAL,
                              "a worker of this machine ended: see above");
-        log_at(LEVEL_WARNING, "a worker of this machine was killed: started again");
+        log_at(LEVEL_WARNING, "a worker of this machine ended: started again");
         code = start(coordinator, own, error);
         if (code != OK)
             return code;
