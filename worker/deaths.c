@@ -7,7 +7,7 @@
 #include "worker/worker_loop.h"
 #include "worker/worker_state.h"
 
-enum { INFRASTRUCTURE_TRIES = 3, DEATHS_MAX = 50 };
+enum { INFRASTRUCTURE_TRIES = 3, DEATHS_MAX = 50, PREPARE_DEATHS = 2 };
 
 enum blame { BLAME_NOBODY, BLAME_RECORD };
 
@@ -96,8 +96,15 @@ static enum error_code give_up_shard(struct worker *worker, struct task task,
                                      struct error *error)
 {
     uint32_t epoch = task.held->message.leases[0].epoch;
-    if (task.slot != NO_SLOT)
-        worker->slots[task.slot].state = SLOT_PARKED;
+    if (task.slot != NO_SLOT && !streams_has(worker, SHARD_RUN(task.shard))) {
+        tasks_drop(worker, task); /* whoever has the stream now does it */
+        return OK;
+    }
+    if (task.slot != NO_SLOT) {
+        struct worker_slot *slot = &worker->slots[task.slot];
+        epoch = slot->held->message.leases[0].epoch; /* it may have been leased anew */
+        slot->state = SLOT_PARKED;
+    }
     held_lease_release(task.held);
     return worker_fail_shard(worker, task.shard, epoch, class, ordinal, stage, reason,
                              text, error);
@@ -138,30 +145,25 @@ static enum error_code lose_shard(struct worker *worker, struct task task,
                          "executors were killed again and again", error);
 }
 
-enum error_code member_died(struct worker *worker, struct member *member, int status,
-                            struct error *error)
+/* A stage that cannot be prepared would kill one executor after another. */
+static bool is_hopeless(const struct worker *worker, const struct member *member)
 {
-    const char *reason;
-    enum blame blame = find_blame(member, status, &reason);
-    shard_id shard = atomic_load(&member->flight->shard);
-    log_at(blame == BLAME_RECORD ? LEVEL_INFO : LEVEL_WARNING,
-           "executor %u ended: %s; its shards are done again", member->number, reason);
-    worker->records += atomic_load(&member->flight->records);
-    worker->bytes += atomic_load(&member->flight->bytes);
-    if (member->state == MEMBER_PREPARING && worker->phase_state == PHASE_PREPARING &&
-        member->deaths >= 2)
-        return worker_fail_shard(worker, 0, 0, FAIL_CONFIG, 0, 0, reason,
-                                 "a stage cannot be prepared: its executor died", error);
-    if (member->state != MEMBER_WORKING && ++member->deaths >= DEATHS_MAX)
-        return error_set(error, ERROR_FATAL, "executors cannot start: %s", reason);
-    member->state = MEMBER_DEAD;
-    member->failed_ms = clock_now_ms();
-    member->is_sealing = false;
-    channel_clear(&member->channel);
-    streams_owner_died(worker, member);
-    /* What it had committed is in its volume on scratch, which its successor takes over. */
+    return member->state == MEMBER_PREPARING && worker->phase_state == PHASE_PREPARING &&
+           member->deaths >= PREPARE_DEATHS;
+}
+
+/* What the executor had to do comes back. */
+static enum error_code take_back(struct worker *worker, struct member *member,
+                                 enum blame blame, const char *reason,
+                                 struct error *error)
+{
+    if (member->phase != worker->phase) {
+        members_forget_queue(worker, member);
+        return OK;
+    }
     struct task task;
     bool is_found;
+    shard_id shard = atomic_load(&member->flight->shard);
     enum error_code code = extract(member, shard, &task, &is_found, error);
     if (code == OK && is_found)
         code = blame == BLAME_RECORD ? hunt_record(worker, member, task, reason, error)
@@ -174,4 +176,28 @@ enum error_code member_died(struct worker *worker, struct member *member, int st
         code = requeue(worker, task, error);
     }
     return code;
+}
+
+enum error_code member_died(struct worker *worker, struct member *member, int status,
+                            struct error *error)
+{
+    const char *reason;
+    enum blame blame = find_blame(member, status, &reason);
+    log_at(blame == BLAME_RECORD ? LEVEL_INFO : LEVEL_WARNING,
+           "executor %u ended: %s; its shards are done again", member->number, reason);
+    worker->records += atomic_load(&member->flight->records);
+    worker->bytes += atomic_load(&member->flight->bytes);
+    enum error_code code = OK;
+    if (is_hopeless(worker, member))
+        code = worker_fail_shard(worker, 0, 0, FAIL_CONFIG, 0, 0, reason,
+                                 "a stage cannot be prepared: its executor died", error);
+    if (code == OK && member->state != MEMBER_WORKING && ++member->deaths >= DEATHS_MAX)
+        code = error_set(error, ERROR_FATAL, "executors cannot start: %s", reason);
+    member->state = MEMBER_DEAD;
+    member->failed_ms = clock_now_ms();
+    member->is_sealing = false;
+    channel_clear(&member->channel);
+    streams_owner_died(worker, member);
+    /* What it had committed is in its volume on scratch, which its successor takes over. */
+    return code == OK ? take_back(worker, member, blame, reason, error) : code;
 }

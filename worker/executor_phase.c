@@ -156,13 +156,19 @@ static enum error_code note_entry(const struct shard_entry *entry, void *user,
 }
 
 static enum error_code read_left_volume(struct executor *executor, const char *path,
-                                        struct error *error)
+                                        uint32_t phase, struct error *error)
 {
     struct volume *volume;
+    struct volume_meta meta;
     enum error_code code = volume_open(path, &volume, error);
     if (code != OK)
         return code;
-    code = volume_each_shard(volume, executor->task_arena, note_entry, executor, error);
+    code = volume_read_meta(volume, executor->task_arena, &meta, error);
+    if (code == OK && meta.phase != phase)
+        code = error_set(error, ERROR_DAMAGED, "\"%s\" is of another phase", path);
+    if (code == OK)
+        code =
+            volume_each_shard(volume, executor->task_arena, note_entry, executor, error);
     volume_close(volume);
     return code;
 }
@@ -180,8 +186,9 @@ static enum error_code open_volume(struct executor *executor, uint32_t phase,
     uint64_t count = 0;
     executor->finished_count = 0;
     bytes_reset(&executor->finished);
-    if (access(path, F_OK) == 0 && read_left_volume(executor, path, error) != OK) {
-        /* Killed before its first commit: nothing in it was ever told. */
+    if (access(path, F_OK) == 0 && read_left_volume(executor, path, phase, error) != OK) {
+        /* Killed before its first commit, so that nothing in it was ever told; or what a
+         * finished phase had run twice. */
         executor->finished_count = 0;
         bytes_reset(&executor->finished);
         (void)unlink(path);

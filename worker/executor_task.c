@@ -91,8 +91,10 @@ enum error_code executor_run_lease(struct executor *executor, struct cursor mess
         if (code == OK) {
             code = run_shard(executor, lease->shard + i, lease, error);
         } else if (is_of_shard(code)) {
-            code =
-                executor_report(executor, CONTROL_RUN, lease->shard + i, &failure, error);
+            code = executor_commit(executor, error); /* what came before it, first */
+            if (code == OK)
+                code = executor_report(executor, CONTROL_RUN, lease->shard + i, &failure,
+                                       error);
         } else if (error) {
             *error = failure;
         }

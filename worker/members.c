@@ -174,6 +174,15 @@ enum error_code members_begin_phase(struct worker *worker, struct error *error)
     return OK;
 }
 
+void members_forget_queue(struct worker *worker, struct member *member)
+{
+    struct task task;
+    while (task_list_pop(&member->queue, &task))
+        tasks_drop(worker, task);
+    member->queued = 0;
+    streams_owner_died(worker, member);
+}
+
 /* Take the finished shard off the front of the member's queue. */
 static void pop_finished(struct worker *worker, struct member *member, shard_id shard,
                          uint32_t *epoch)
@@ -230,7 +239,7 @@ static enum error_code take_entries(struct worker *worker, struct member *member
         if (code != OK)
             return code;
         uint32_t epoch;
-        if (is_stream(member, entry.shard))
+        if (member->phase == worker->phase && is_stream(member, entry.shard))
             code = streams_count_finished(worker, entry.shard, error);
         if (code != OK)
             return code;
@@ -247,6 +256,28 @@ static enum error_code take_entries(struct worker *worker, struct member *member
                : OK;
 }
 
+/* The volume that held them was published, but its executor died before it could say so
+ * (the next session takes such volumes up): to be done again. */
+static enum error_code return_entries(struct worker *worker, const struct bytes *entries,
+                                      struct error *error)
+{
+    struct cursor in = cursor_over(entries->data, entries->size);
+    enum error_code code = OK;
+    while (code == OK && cursor_left(&in)) {
+        size_t size;
+        uint32_t epoch = cursor_u32(&in);
+        const char *bytes = cursor_text(&in, &size);
+        struct shard_entry entry;
+        code = shard_entry_read(bytes, bytes ? size : 0, worker->message_arena, &entry,
+                                error);
+        if (code != OK)
+            break;
+        streams_count_published(worker, entry.shard);
+        code = worker_return(worker, entry.shard, 1, epoch, error);
+    }
+    return code;
+}
+
 /* Shards that a dead executor had committed without telling need not be done again. */
 static void forget_committed(struct worker *worker, const struct bytes *entries)
 {
@@ -260,7 +291,8 @@ static void forget_committed(struct worker *worker, const struct bytes *entries)
             shard_entry_read(bytes, size, worker->message_arena, &entry, NULL) != OK)
             return;
         struct shard_range range = {.shard = entry.shard, .count = 1};
-        struct message_ranges ranges = {.ranges = &range, .count = 1};
+        struct message_ranges ranges = {
+            .phase = worker->phase, .ranges = &range, .count = 1};
         tasks_revoke(worker, &ranges);
         for (uint32_t i = 0; i < worker->slot_count; i++) {
             const struct worker_slot *slot = &worker->slots[i];
@@ -274,14 +306,25 @@ static void forget_committed(struct worker *worker, const struct bytes *entries)
 static enum error_code opened(struct worker *worker, struct member *member,
                               struct cursor *in, struct error *error)
 {
-    uint32_t phase = cursor_u32(in);
-    if (phase != worker->phase)
-        return OK;
-    bytes_reset(&member->entries);
+    uint32_t phase = cursor_u32(in), before = member->entry_count;
+    struct bytes told = member->entries;
+    bool is_same = member->phase == worker->phase;
+    members_forget_queue(worker, member);
+    member->entries = (struct bytes){0};
     member->entry_count = 0;
-    enum error_code code = take_entries(worker, member, in, error);
-    forget_committed(worker, &member->entries);
-    member->state = MEMBER_WORKING;
+    member->phase = phase;
+    enum error_code code = OK;
+    if (phase != worker->phase) { /* there is a newer one already */
+        member->state = MEMBER_READY;
+        code = members_begin_phase(worker, error);
+    } else {
+        member->state = MEMBER_WORKING;
+        code = take_entries(worker, member, in, error);
+        forget_committed(worker, &member->entries);
+        if (code == OK && is_same && member->entry_count < before)
+            code = return_entries(worker, &told, error);
+    }
+    bytes_clear(&told);
     return code;
 }
 
@@ -311,10 +354,11 @@ static enum error_code sealed(struct worker *worker, struct member *member,
         enum error_code code = shard_entry_read(bytes, size, arena, &entries[i], error);
         if (code != OK)
             return code;
-        streams_count_published(worker, entries[i].shard);
+        if (member->phase == worker->phase)
+            streams_count_published(worker, entries[i].shard);
     }
     struct message message = {.type = MESSAGE_DONE};
-    message.as.done = (struct message_done){.phase = worker->phase,
+    message.as.done = (struct message_done){.phase = member->phase,
                                             .volume = info.name,
                                             .size = info.size,
                                             .checksum = info.checksum,
@@ -338,6 +382,11 @@ static enum error_code failed(struct worker *worker, struct member *member,
     const char *text = control_take_text(&in, worker->message_arena);
     if (!text)
         return error_set(error, ERROR_FATAL, "a message of an executor is cut short");
+    if (member->phase != worker->phase && what != CONTROL_EXIT) {
+        uint32_t epoch;
+        pop_finished(worker, member, shard, &epoch);
+        return OK; /* of a phase that is over */
+    }
     if (what == CONTROL_STREAM || what == CONTROL_FILL)
         return streams_failed(worker, member, SHARD_RUN(shard), code, text, error);
     if (what == CONTROL_RUN) {

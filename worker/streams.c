@@ -53,6 +53,24 @@ static struct worker_stream *find_stream(struct worker *worker, uint32_t run)
     return NULL;
 }
 
+/* The stream is leased anew, while we still had it: failures of its shards count at the
+ * new epoch only, and those that failed at the old one are tried again. */
+static void renew_lease(struct worker *worker, struct worker_stream *stream,
+                        struct held_lease *held)
+{
+    for (uint32_t i = 0; i < worker->slot_count; i++) {
+        struct worker_slot *slot = &worker->slots[i];
+        if (!slot->held || slot->filled.run != stream->run)
+            continue;
+        held_lease_release(slot->held);
+        slot->held = held;
+        held->references++;
+        if (slot->state == SLOT_PARKED)
+            slot->state = SLOT_READY;
+    }
+    held_lease_release(stream->held);
+}
+
 enum error_code streams_accept(struct worker *worker, struct held_lease *held,
                                struct error *error)
 {
@@ -60,7 +78,7 @@ enum error_code streams_accept(struct worker *worker, struct held_lease *held,
     uint32_t run = SHARD_RUN(lease->shard);
     struct worker_stream *stream = find_stream(worker, run);
     if (stream)
-        held_lease_release(stream->held); /* leased anew: the epoch has changed */
+        renew_lease(worker, stream, held);
     for (uint32_t i = 0; !stream && i < worker->stream_count; i++)
         if (!worker->streams[i].held)
             stream = &worker->streams[i];
@@ -102,9 +120,8 @@ enum error_code streams_retry(struct worker *worker, struct held_lease *held,
         slot->state = SLOT_READY;
         return OK;
     }
-    return worker_fail_shard(worker, shard, held->message.leases[0].epoch,
-                             FAIL_INFRASTRUCTURE, 0, 0, "gone",
-                             "the bytes of the shard are no longer here", error);
+    /* Its bytes are no longer here. */
+    return worker_return(worker, shard, 1, held->message.leases[0].epoch, error);
 }
 
 static uint32_t count_slots(const struct worker *worker, enum slot_state state)
@@ -320,8 +337,12 @@ enum error_code streams_filled(struct worker *worker, struct member *member,
     if (member->fills)
         member->fills--;
     struct worker_stream *stream = find_stream(worker, filled->run);
-    if (!stream)
+    if (!stream || member->phase != worker->phase ||
+        stream->owner != (int)member->number) { /* revoked while it was read */
+        if (filled->slot != UINT32_MAX)
+            worker->slots[filled->slot].state = SLOT_FREE;
         return OK;
+    }
     enum error_code code = OK;
     if (filled->slot != UINT32_MAX) {
         struct worker_slot *slot = &worker->slots[filled->slot];
@@ -339,12 +360,7 @@ enum error_code streams_filled(struct worker *worker, struct member *member,
     if (code != OK || filled->cut.end == STREAM_MORE)
         return code;
     stream->is_ended = true;
-    stream->owner = -1;
-    member->fills = 0;
-    for (uint32_t i = 0; i < worker->slot_count; i++)
-        if (worker->slots[i].state == SLOT_FILLING &&
-            worker->slots[i].filled.run == stream->run)
-            worker->slots[i].state = SLOT_FREE;
+    streams_owner_died(worker, member);
     code = tell_stream(worker, stream, filled->total, error);
     retire_stream(worker, stream);
     return code;
@@ -372,6 +388,37 @@ void streams_owner_died(struct worker *worker, struct member *member)
     member->fills = 0;
 }
 
+void streams_revoke(struct worker *worker, shard_id shard, uint32_t epoch)
+{
+    bool is_whole = SHARD_INDEX(shard) == SHARDS_UNKNOWN;
+    struct worker_stream *stream = find_stream(worker, SHARD_RUN(shard));
+    if (!stream || (is_whole && stream->held->message.leases[0].epoch != epoch))
+        return;
+    for (uint32_t i = 0; i < worker->slot_count; i++) {
+        const struct worker_slot *slot = &worker->slots[i];
+        if ((slot->state == SLOT_READY || slot->state == SLOT_PARKED) &&
+            slot->filled.run == SHARD_RUN(shard) &&
+            (is_whole || slot->filled.cut.index == SHARD_INDEX(shard)))
+            streams_finished(worker, i);
+    }
+    if (is_whole && stream->held) {
+        held_lease_release(stream->held);
+        *stream = (struct worker_stream){.owner = -1};
+    }
+}
+
+void streams_forget(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->stream_count; i++) {
+        held_lease_release(worker->streams[i].held);
+        worker->streams[i] = (struct worker_stream){.owner = -1};
+    }
+    for (uint32_t i = 0; i < worker->slot_count; i++)
+        if (worker->slots[i].state == SLOT_READY || worker->slots[i].state == SLOT_PARKED)
+            streams_finished(worker, i);
+    worker->run_count = 0;
+}
+
 enum error_code streams_failed(struct worker *worker, struct member *member, uint32_t run,
                                enum error_code code, const char *text,
                                struct error *error)
@@ -390,6 +437,14 @@ enum error_code streams_failed(struct worker *worker, struct member *member, uin
     return sent;
 }
 
+bool streams_has(const struct worker *worker, uint32_t run)
+{
+    for (uint32_t i = 0; i < worker->stream_count; i++)
+        if (worker->streams[i].held && worker->streams[i].run == run)
+            return true;
+    return false;
+}
+
 uint32_t streams_held(const struct worker *worker)
 {
     uint32_t count = 0;
@@ -404,13 +459,9 @@ enum error_code streams_return(struct worker *worker, struct error *error)
         struct worker_stream *stream = &worker->streams[i];
         if (!stream->held)
             continue;
-        struct shard_range range = {.shard = SHARD_ID(stream->run, SHARDS_UNKNOWN),
-                                    .count = 1,
-                                    .epoch = stream->held->message.leases[0].epoch};
-        struct message message = {.type = MESSAGE_RETURN};
-        message.as.ranges =
-            (struct message_ranges){.phase = worker->phase, .ranges = &range, .count = 1};
-        enum error_code code = worker_send(worker, &message, error);
+        enum error_code code =
+            worker_return(worker, SHARD_ID(stream->run, SHARDS_UNKNOWN), 1,
+                          stream->held->message.leases[0].epoch, error);
         if (code != OK)
             return code;
     }

@@ -156,8 +156,28 @@ static void forget_range(struct worker *worker, shard_id shard, uint32_t count)
 
 void tasks_revoke(struct worker *worker, const struct message_ranges *ranges)
 {
-    for (uint32_t i = 0; i < ranges->count; i++)
-        forget_range(worker, ranges->ranges[i].shard, ranges->ranges[i].count);
+    for (uint32_t i = 0; ranges->phase == worker->phase && i < ranges->count; i++) {
+        const struct shard_range *range = &ranges->ranges[i];
+        forget_range(worker, range->shard, range->count);
+        streams_revoke(worker, range->shard, range->epoch);
+    }
+}
+
+void tasks_drop(struct worker *worker, struct task task)
+{
+    if (task.slot != NO_SLOT)
+        streams_finished(worker, task.slot);
+    held_lease_release(task.held);
+}
+
+void tasks_forget(struct worker *worker)
+{
+    struct task task;
+    while (task_list_pop(&worker->pending, &task))
+        held_lease_release(task.held);
+    worker->pending_shards = 0;
+    worker->hunt_count = 0;
+    streams_forget(worker);
 }
 
 struct hunt *hunt_find(struct worker *worker, shard_id shard)

@@ -55,6 +55,16 @@ enum error_code worker_fail_shard(struct worker *worker, shard_id shard, uint32_
     return worker_send(worker, &message, error);
 }
 
+enum error_code worker_return(struct worker *worker, shard_id shard, uint32_t count,
+                              uint32_t epoch, struct error *error)
+{
+    struct shard_range range = {.shard = shard, .count = count, .epoch = epoch};
+    struct message message = {.type = MESSAGE_RETURN};
+    message.as.ranges =
+        (struct message_ranges){.phase = worker->phase, .ranges = &range, .count = 1};
+    return worker_send(worker, &message, error);
+}
+
 static enum error_code send_hello(struct worker *worker, struct error *error)
 {
     struct message message = {.type = MESSAGE_HELLO};
@@ -154,9 +164,8 @@ static enum error_code begin_phase(struct worker *worker, uint32_t phase,
     worker->phase = phase;
     worker->phase_state = PHASE_PREPARING;
     worker->shard_us = 0;
-    worker->hunt_count = 0;
     worker->is_flushing = false;
-    worker->run_count = 0;
+    tasks_forget(worker);
     return members_begin_phase(worker, error);
 }
 
@@ -273,13 +282,8 @@ static enum error_code return_pending(struct worker *worker, struct error *error
     enum error_code code = streams_return(worker, error);
     struct task task;
     while (code == OK && task_list_pop(&worker->pending, &task)) {
-        struct shard_range range = {.shard = task.shard,
-                                    .count = task.count,
-                                    .epoch = task.held->message.leases[0].epoch};
-        struct message message = {.type = MESSAGE_RETURN};
-        message.as.ranges =
-            (struct message_ranges){.phase = worker->phase, .ranges = &range, .count = 1};
-        code = worker_send(worker, &message, error);
+        code = worker_return(worker, task.shard, task.count,
+                             task.held->message.leases[0].epoch, error);
         held_lease_release(task.held);
     }
     worker->pending_shards = 0;

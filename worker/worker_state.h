@@ -60,6 +60,7 @@ enum member_state {
 struct member {
     uint32_t number;
     enum member_state state;
+    uint32_t phase; /* of `queue`, `entries` and slots being filled */
     pid_t pid;
     struct channel channel;
     int flight_fd;         /* owned, kept for the successor */
@@ -159,6 +160,10 @@ enum error_code tasks_assign(struct worker *worker, struct error *error);
 enum error_code tasks_send(struct worker *worker, struct member *member, struct task task,
                            struct error *error);
 uint32_t tasks_credit(const struct worker *worker);
+/* Give a task up that nobody waits for any more: its phase is over. */
+void tasks_drop(struct worker *worker, struct task task);
+/* A new phase: what executors have not begun yet is forgotten. */
+void tasks_forget(struct worker *worker);
 struct hunt *hunt_find(struct worker *worker, shard_id shard);
 struct hunt *hunt_make(struct worker *worker, shard_id shard, struct error *error);
 void tasks_clear(struct worker *worker);
@@ -181,8 +186,14 @@ void streams_finished(struct worker *worker, uint32_t slot);
 enum error_code streams_failed(struct worker *worker, struct member *member, uint32_t run,
                                enum error_code code, const char *text,
                                struct error *error);
+/* The member reads no stream any more: it died, or its phase is over. */
 void streams_owner_died(struct worker *worker, struct member *member);
+/* The coordinator took back a stream, or does not want one shard of a stream. */
+void streams_revoke(struct worker *worker, shard_id shard, uint32_t epoch);
+/* A new phase: all streams are forgotten, and the slots that nobody is at. */
+void streams_forget(struct worker *worker);
 uint32_t streams_held(const struct worker *worker);
+bool streams_has(const struct worker *worker, uint32_t run);
 /* How many streams the worker wants to hold in the coordinator's books. */
 uint32_t streams_credit(const struct worker *worker);
 /* A shard of a stream was finished here, or published. */
@@ -204,6 +215,8 @@ enum error_code members_send(struct worker *worker, struct member *member,
                              enum control_type type, const struct bytes *payload,
                              struct error *error);
 void members_stop(struct worker *worker);
+/* What the member was to do, or did without telling, is of a phase that is over. */
+void members_forget_queue(struct worker *worker, struct member *member);
 bool members_are_quiet(const struct worker *worker);
 uint32_t members_alive(const struct worker *worker);
 uint32_t members_unpublished(const struct worker *worker);
@@ -215,6 +228,9 @@ enum error_code member_died(struct worker *worker, struct member *member, int st
 /* worker_loop.c */
 enum error_code worker_send(struct worker *worker, const struct message *message,
                             struct error *error);
+/* Give [shard, shard + count) back undone. */
+enum error_code worker_return(struct worker *worker, shard_id shard, uint32_t count,
+                              uint32_t epoch, struct error *error);
 enum error_code worker_fail_shard(struct worker *worker, shard_id shard, uint32_t epoch,
                                   enum fail_class class, uint32_t ordinal, uint32_t stage,
                                   const char *reason, const char *text,
