@@ -211,12 +211,48 @@ static enum error_code done(struct coordinator *coordinator, struct peer *peer,
     return code;
 }
 
+static bool is_own_worker(const struct coordinator *coordinator, const struct peer *peer)
+{
+    for (uint32_t i = 0; coordinator->own && i < coordinator->settings->own_workers; i++)
+        if ((uint32_t)coordinator->own[i].pid == peer->pid)
+            return true;
+    return false;
+}
+
+/* A worker cannot go on: the others can do without it, if there are any. What one of our
+ * own lacks, all of them lack. */
+static enum error_code worker_failed(struct coordinator *coordinator, struct peer *peer,
+                                     const struct message_fail *message, int64_t now_ms,
+                                     struct error *error)
+{
+    struct schedule_counts counts;
+    schedule_count(coordinator->schedule, &counts);
+    log_at(LEVEL_WARNING, "worker %u (%s) cannot go on: %s", peer->number, peer->host,
+           message->text);
+    if (counts.workers > 1 && peer->is_joined && !is_own_worker(coordinator, peer)) {
+        struct schedule_event event = {
+            .type = EVENT_LEAVE, .now_ms = now_ms, .worker = peer->number};
+        peer->is_joined = false;
+        enum error_code code = say_goodbye(coordinator, peer, error);
+        return code == OK ? dispatch_event(coordinator, &event, error) : code;
+    }
+    coordinator->is_failed = true;
+    (void)error_set(&coordinator->failure,
+                    message->class == FAIL_FULL ? ERROR_FULL : ERROR_IO, "%s",
+                    message->text);
+    return OK;
+}
+
 static enum error_code fail(struct coordinator *coordinator, struct peer *peer,
                             const struct message_fail *message, int64_t now_ms,
                             struct error *error)
 {
     if (message->phase != coordinator->phase || !coordinator->schedule ||
-        !peer->is_joined)
+        peer->is_leaving)
+        return OK;
+    if (message->shard == SHARD_NONE)
+        return worker_failed(coordinator, peer, message, now_ms, error);
+    if (!peer->is_joined)
         return OK;
     log_at(LEVEL_WARNING, "worker %u, shard %llx: %s: %s", peer->number,
            (unsigned long long)message->shard, message->reason, message->text);

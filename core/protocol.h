@@ -142,9 +142,10 @@ enum fail_class {
     FAIL_CONFIG          /* a stage cannot be opened: the run must end */
 };
 
+#define SHARD_NONE UINT64_MAX
 struct message_fail {
     uint32_t phase;
-    shard_id shard;
+    shard_id shard; /* SHARD_NONE: the worker as such cannot go on (FULL, CONFIG) */
     uint32_t epoch;
     enum fail_class class;
     uint32_t ordinal; /* FAIL_RECORD */

@@ -96,15 +96,8 @@ static enum error_code give_up_shard(struct worker *worker, struct task task,
                                      struct error *error)
 {
     uint32_t epoch = task.held->message.leases[0].epoch;
-    if (task.slot != NO_SLOT && !streams_has(worker, SHARD_RUN(task.shard))) {
-        tasks_drop(worker, task); /* whoever has the stream now does it */
-        return OK;
-    }
-    if (task.slot != NO_SLOT) {
-        struct worker_slot *slot = &worker->slots[task.slot];
-        epoch = slot->held->message.leases[0].epoch; /* it may have been leased anew */
-        slot->state = SLOT_PARKED;
-    }
+    if (task.slot != NO_SLOT)
+        streams_park(worker, task.slot, &epoch); /* it may have been leased anew */
     held_lease_release(task.held);
     return worker_fail_shard(worker, task.shard, epoch, class, ordinal, stage, reason,
                              text, error);
@@ -189,7 +182,7 @@ enum error_code member_died(struct worker *worker, struct member *member, int st
     worker->bytes += atomic_load(&member->flight->bytes);
     enum error_code code = OK;
     if (is_hopeless(worker, member))
-        code = worker_fail_shard(worker, 0, 0, FAIL_CONFIG, 0, 0, reason,
+        code = worker_fail_shard(worker, SHARD_NONE, 0, FAIL_CONFIG, 0, 0, reason,
                                  "a stage cannot be prepared: its executor died", error);
     if (code == OK && member->state != MEMBER_WORKING && ++member->deaths >= DEATHS_MAX)
         code = error_set(error, ERROR_FATAL, "executors cannot start: %s", reason);

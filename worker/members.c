@@ -183,9 +183,9 @@ void members_forget_queue(struct worker *worker, struct member *member)
     streams_owner_died(worker, member);
 }
 
-/* Take the finished shard off the front of the member's queue. */
-static void pop_finished(struct worker *worker, struct member *member, shard_id shard,
-                         uint32_t *epoch)
+/* Take a shard that was run out of the member's queue; *epoch is that of its lease. */
+static void pop_shard(struct worker *worker, struct member *member, shard_id shard,
+                      bool is_done, uint32_t *epoch)
 {
     *epoch = 0;
     for (size_t i = 0; i < member->queue.count; i++) {
@@ -196,9 +196,11 @@ static void pop_finished(struct worker *worker, struct member *member, shard_id 
         member->queued--;
         task->count--;
         if (task->shard == shard)
-            task->shard++; /* shards of a task finish in order */
-        if (task->slot != NO_SLOT)
+            task->shard++; /* shards of a task are run in order */
+        if (task->slot != NO_SLOT && is_done)
             streams_finished(worker, task->slot);
+        else if (task->slot != NO_SLOT)
+            streams_park(worker, task->slot, epoch);
         if (task->count == 0) {
             held_lease_release(task->held);
             task_list_remove(&member->queue, i);
@@ -243,7 +245,7 @@ static enum error_code take_entries(struct worker *worker, struct member *member
             code = streams_count_finished(worker, entry.shard, error);
         if (code != OK)
             return code;
-        pop_finished(worker, member, entry.shard, &epoch);
+        pop_shard(worker, member, entry.shard, true, &epoch);
         bytes_put_u32(&member->entries, epoch);
         bytes_put_text(&member->entries, bytes, size);
         member->entry_count++;
@@ -372,6 +374,19 @@ static enum error_code sealed(struct worker *worker, struct member *member,
     return worker_send(worker, &message, error);
 }
 
+/* Why the executor says farewell, when it is not for a shard. */
+static enum error_code gave_up(struct worker *worker, const struct member *member,
+                               enum error_code code, const char *text,
+                               struct error *error)
+{
+    if (code == ERROR_FULL || code == ERROR_CONFIG)
+        return worker_fail_shard(worker, SHARD_NONE, 0,
+                                 code == ERROR_FULL ? FAIL_FULL : FAIL_CONFIG, 0, 0,
+                                 "gave_up", text, error);
+    log_at(LEVEL_WARNING, "executor %u: %s", member->number, text);
+    return OK; /* its death counts against each of its shards */
+}
+
 /* Something that the executor was asked for went wrong; it lives on, or says farewell. */
 static enum error_code failed(struct worker *worker, struct member *member,
                               struct cursor in, struct error *error)
@@ -382,28 +397,18 @@ static enum error_code failed(struct worker *worker, struct member *member,
     const char *text = control_take_text(&in, worker->message_arena);
     if (!text)
         return error_set(error, ERROR_FATAL, "a message of an executor is cut short");
-    if (member->phase != worker->phase && what != CONTROL_EXIT) {
-        uint32_t epoch;
-        pop_finished(worker, member, shard, &epoch);
-        return OK; /* of a phase that is over */
-    }
+    if (what == CONTROL_EXIT)
+        return gave_up(worker, member, code, text, error);
+    bool is_over = member->phase != worker->phase;
     if (what == CONTROL_STREAM || what == CONTROL_FILL)
-        return streams_failed(worker, member, SHARD_RUN(shard), code, text, error);
-    if (what == CONTROL_RUN) {
-        uint32_t epoch;
-        pop_finished(worker, member, shard, &epoch);
-        return worker_fail_shard(worker, shard, epoch, FAIL_SHARD, 0, 0, "stage_error",
-                                 text, error);
-    }
-    enum fail_class class = code == ERROR_FULL     ? FAIL_FULL
-                            : code == ERROR_CONFIG ? FAIL_CONFIG
-                                                   : FAIL_INFRASTRUCTURE;
-    shard = member->queue.count ? task_list_at(&member->queue, 0)->shard : 0;
-    if (class == FAIL_INFRASTRUCTURE) {
-        log_at(LEVEL_WARNING, "executor %u: %s", member->number, text);
-        return OK; /* its death counts against each of its shards */
-    }
-    return worker_fail_shard(worker, shard, 0, class, 0, 0, "gave_up", text, error);
+        return is_over
+                   ? OK
+                   : streams_failed(worker, member, SHARD_RUN(shard), code, text, error);
+    uint32_t epoch;
+    pop_shard(worker, member, shard, is_over, &epoch);
+    return is_over ? OK
+                   : worker_fail_shard(worker, shard, epoch, FAIL_SHARD, 0, 0,
+                                       "stage_error", text, error);
 }
 
 static enum error_code dispatch(struct worker *worker, struct member *member,

@@ -376,6 +376,16 @@ void streams_finished(struct worker *worker, uint32_t number)
     retire_stream(worker, find_stream(worker, run));
 }
 
+void streams_park(struct worker *worker, uint32_t number, uint32_t *epoch)
+{
+    struct worker_slot *slot = &worker->slots[number];
+    *epoch = slot->held->message.leases[0].epoch;
+    if (find_stream(worker, slot->filled.run))
+        slot->state = SLOT_PARKED;
+    else
+        streams_finished(worker, number); /* whoever has the stream now does it */
+}
+
 void streams_owner_died(struct worker *worker, struct member *member)
 {
     for (uint32_t i = 0; i < worker->slot_count; i++)
@@ -435,14 +445,6 @@ enum error_code streams_failed(struct worker *worker, struct member *member, uin
     held_lease_release(stream->held);
     *stream = (struct worker_stream){.owner = -1};
     return sent;
-}
-
-bool streams_has(const struct worker *worker, uint32_t run)
-{
-    for (uint32_t i = 0; i < worker->stream_count; i++)
-        if (worker->streams[i].held && worker->streams[i].run == run)
-            return true;
-    return false;
 }
 
 uint32_t streams_held(const struct worker *worker)

@@ -183,6 +183,9 @@ enum error_code streams_assign(struct worker *worker, struct member *member,
 enum error_code streams_filled(struct worker *worker, struct member *member,
                                const struct control_filled *filled, struct error *error);
 void streams_finished(struct worker *worker, uint32_t slot);
+/* The shard in the slot failed: its bytes are kept for the next attempt, while we have
+ * the stream. *epoch: of the stream's latest lease. */
+void streams_park(struct worker *worker, uint32_t slot, uint32_t *epoch);
 enum error_code streams_failed(struct worker *worker, struct member *member, uint32_t run,
                                enum error_code code, const char *text,
                                struct error *error);
@@ -193,7 +196,6 @@ void streams_revoke(struct worker *worker, shard_id shard, uint32_t epoch);
 /* A new phase: all streams are forgotten, and the slots that nobody is at. */
 void streams_forget(struct worker *worker);
 uint32_t streams_held(const struct worker *worker);
-bool streams_has(const struct worker *worker, uint32_t run);
 /* How many streams the worker wants to hold in the coordinator's books. */
 uint32_t streams_credit(const struct worker *worker);
 /* A shard of a stream was finished here, or published. */
