@@ -19,6 +19,10 @@ enum {
     STATE_SIZE = 32
 };
 
+/* Looking for a key checks whole volumes up to so many bytes in all, then footers alone:
+ * a key should not cost the reading of a large job. */
+static const uint64_t SEARCH_CHECKED_MAX = (uint64_t)1 << 30;
+
 struct open_volume {
     uint32_t id; /* 0: free */
     uint64_t used;
@@ -36,6 +40,7 @@ struct job_view {
     char state[STATE_SIZE];
     struct open_volume open[OPEN_MAX_VOLUMES];
     uint64_t uses;
+    uint64_t checked_bytes; /* of the volumes in `checked` */
 };
 
 /* ---- opening ---- */
@@ -217,6 +222,9 @@ static enum error_code check_volume(struct job_view *job, const char *path,
     struct volume_info info;
     if (is_checked(job, record->id))
         return OK;
+    if (is_quick && record->size < SEARCH_CHECKED_MAX &&
+        job->checked_bytes < SEARCH_CHECKED_MAX - record->size)
+        is_quick = false;
     enum error_code code = is_quick ? volume_read_footer(path, &info, error)
                                     : volume_check(path, &info, error);
     if (code != OK)
@@ -224,8 +232,10 @@ static enum error_code check_volume(struct job_view *job, const char *path,
     if (info.size != record->size || !hash128_is_equal(info.checksum, record->checksum))
         return error_set(error, ERROR_DAMAGED,
                          "\"%s\" is not the volume that was indexed", path);
-    if (!is_quick)
+    if (!is_quick) {
         bytes_put_u32(&job->checked, record->id);
+        job->checked_bytes += record->size;
+    }
     return OK;
 }
 

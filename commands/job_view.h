@@ -79,7 +79,7 @@ enum error_code job_count_records(struct job_view *job, const struct phase_recor
                                   uint64_t *count, struct error *error);
 
 /* Every record of that key: visitor->record; *found is how many there were. Looks into
- * every volume of the phase, and checks no more than their footers. */
+ * every volume of the phase; past the first GiB no more than their footers are checked. */
 enum error_code job_find_key(struct job_view *job, const struct phase_record *phase,
                              const char *key, const struct job_visitor *visitor,
                              uint64_t *found, struct error *error);

@@ -503,6 +503,7 @@ static void verify_sees_any_damage_and_never_crashes(void **state)
         assert_int_equal(run(place, command_verify, "verify", place->job, NULL), 1);
         /* Nor do the others crash. */
         (void)run(place, command_show, "show", place->job, NULL);
+        (void)run(place, command_show, "show", place->job, "key-1-1", "key-0-0", NULL);
         (void)run(place, command_digest, "digest", place->job, NULL);
         copy_file(copies[which], paths[which]);
     }
