@@ -201,9 +201,9 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS with libFuzzer
 	$(AGAIN) $(FUZZ:%.c=$(BUILD)/fuzz/%.run)
 
 $(BUILD)/fuzz/tests/fuzz/fuzz_%.run: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libmillrace.a
-	clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer -o $(@:.run=) $^ $(LDLIBS)
+	$(Q)clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer -o $(@:.run=) $^ $(LDLIBS)
 	@mkdir -p $(BUILD)/fuzz/found $(BUILD)/fuzz/corpus/$*
-	$(@:.run=) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	$(Q)$(@:.run=) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
 	  -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/found/$*- \
 	  $(BUILD)/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*) 2>$(BUILD)/fuzz/$*.log || \
 	  { tail -n 40 $(BUILD)/fuzz/$*.log; exit 1; }
