@@ -19,7 +19,7 @@ void *array_grow(void *items, size_t *capacity, size_t wanted, size_t element)
         return items;
     if (larger < wanted)
         larger = wanted;
-    if (!size_multiply(larger, element, &size))
+    if (!size_multiply(larger, element, &size) || size == 0)
         return NULL;
     unsigned char *grown = realloc(items, size);
     if (!grown)
