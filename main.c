@@ -77,7 +77,7 @@ static const struct argument_spec worker_specs[] = {
 
 static const struct argument_command worker_command = {
     .usage = "millrace worker --connect ENDPOINT | --job DIR [options]",
-    .summary = "Join a coordinator and work until it has no more",
+    .summary = "Join a coordinator and work until it has no more.",
     .specs = worker_specs};
 
 /* Wait for JOB/endpoint to say where the coordinator is. */

@@ -2,20 +2,32 @@
 #include "commands/keys.h"
 
 #include <stdio.h>
-#include <string.h>
 
+#include "core/arena.h"
+#include "core/arguments.h"
 #include "core/error.h"
 #include "core/transport.h"
+
+static const struct argument_command command = {
+    .usage = "millrace keys FILE",
+    .summary = "Write a new key file, which the coordinator and its workers on other "
+               "machines share.",
+    .min = 1,
+    .max = 1};
 
 int command_keys(int argc, char **argv)
 {
     struct error error = {0};
-    if (argc != 2 || argv[1][0] == 0 || argv[1][0] == '-') {
-        bool is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
-        (void)fputs("usage: millrace keys FILE\n", is_help ? stdout : stderr);
-        return is_help ? 0 : 2;
-    }
-    enum error_code code = zmq_keys_write(argv[1], &error);
+    struct arguments arguments = {0};
+    struct arena *arena = arena_create(1 << 12, 0);
+    enum error_code code =
+        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
+              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
+    if (code == OK && arguments.is_help)
+        arguments_help(&command, stdout);
+    else if (code == OK)
+        code = zmq_keys_write(arguments_text(&arguments, 0), &error);
+    arena_destroy(arena);
     if (code == OK)
         return 0;
     (void)fprintf(stderr, "millrace: %s\n", error.text);

@@ -43,8 +43,9 @@ static uint32_t quota_cores(void)
     char text[128];
     long long quota = -1, period = 0;
     if (read_text("/sys/fs/cgroup/cpu.max", text, sizeof text) > 0) {
-        if (sscanf(text, "%lld %lld", &quota, &period) != 2)
-            return 0;
+        char *end; /* "max PERIOD" without a quota */
+        quota = strtoll(text, &end, 10);
+        period = end > text ? strtoll(end, NULL, 10) : 0;
     } else if (read_text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", text, sizeof text) > 0) {
         quota = strtoll(text, NULL, 10);
         if (read_text("/sys/fs/cgroup/cpu/cpu.cfs_period_us", text, sizeof text) > 0)

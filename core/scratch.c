@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,20 @@ void scratch_remove(const char *path)
 }
 
 /* Names are PREFIX PID "-" START "-" random: PID and START tell whether the maker lives. */
+static bool is_left_behind(const char *name)
+{
+    char *end;
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return false;
+    const char *at = name + sizeof prefix - 1;
+    long pid = strtol(at, &end, 10);
+    if (end == at || *end != '-' || pid <= 0 || pid > INT_MAX)
+        return false;
+    at = end + 1;
+    unsigned long long start = strtoull(at, &end, 10);
+    return end > at && *end == '-' && platform_process_start((int)pid) != start;
+}
+
 static void sweep(const char *base)
 {
     DIR *directory = opendir(base);
@@ -51,13 +66,9 @@ static void sweep(const char *base)
         return;
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL) {
-        int pid;
-        unsigned long long start;
         char path[PATH_SIZE];
         struct stat info;
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
-            sscanf(entry->d_name + sizeof prefix - 1, "%d-%llu-", &pid, &start) != 2 ||
-            platform_process_start(pid) == start)
+        if (!is_left_behind(entry->d_name))
             continue;
         (void)snprintf(path, sizeof path, "%s/%s", base, entry->d_name);
         if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == geteuid())
