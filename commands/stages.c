@@ -139,7 +139,7 @@ static void print_section(FILE *file, const struct stage_type *type)
 
 static void print_page(FILE *file)
 {
-    (void)fputs(".TH MILLRACE-STAGES 7 \"\" \"millrace\" \"Miscellaneous\"\n"
+    (void)fputs(".TH MILLRACE-STAGES 7 2026-11-23 \"millrace\" \"Miscellaneous\"\n"
                 ".SH NAME\n"
                 "millrace\\-stages \\- the stages of millrace and their options\n"
                 ".SH DESCRIPTION\n"
