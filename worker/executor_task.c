@@ -160,7 +160,7 @@ static enum error_code fill_one(struct owned_stream *stream, struct slot *slot,
             return code;
         if (cut->end != STREAM_MORE) {
             stream->is_ended = true;
-            stream->next_index = cut->has_data || skip ? cut->index + 1 : cut->index;
+            stream->next_index = cut->has_data ? cut->index + 1 : cut->index;
         } else {
             stream->next_index = skip ? stream->next_index + skip : cut->index + 1;
         }
