@@ -1,11 +1,8 @@
 /* keys.c - millrace keys FILE: make the keys of a coordinator and its workers */
 #include "commands/keys.h"
 
-#include <stdio.h>
-
-#include "core/arena.h"
+#include "commands/command_line.h"
 #include "core/arguments.h"
-#include "core/error.h"
 #include "core/transport.h"
 
 static const struct argument_command command = {
@@ -15,21 +12,14 @@ static const struct argument_command command = {
     .min = 1,
     .max = 1};
 
+static enum error_code write_keys(const struct arguments *arguments, int *status,
+                                  struct error *error)
+{
+    (void)status;
+    return zmq_keys_write(arguments->texts.items[0], error);
+}
+
 int command_keys(int argc, char **argv)
 {
-    struct error error = {0};
-    struct arguments arguments = {0};
-    struct arena *arena = arena_create(1 << 12, 0);
-    enum error_code code =
-        arena ? arguments_parse(&command, argc, argv, arena, &arguments, &error)
-              : error_set(&error, ERROR_MEMORY, "no memory for the command line");
-    if (code == OK && arguments.is_help)
-        arguments_help(&command, stdout);
-    else if (code == OK)
-        code = zmq_keys_write(arguments_text(&arguments, 0), &error);
-    arena_destroy(arena);
-    if (code == OK)
-        return 0;
-    (void)fprintf(stderr, "millrace: %s\n", error.text);
-    return code == ERROR_CONFIG ? 2 : 1;
+    return command_line_run(&command, argc, argv, write_keys);
 }
