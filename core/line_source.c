@@ -12,7 +12,7 @@
 enum {
     BUFFER_SIZE = 1024 * 1024,
     BUFFER_KEPT = 8 * 1024 * 1024, /* a larger one is given back after its extent */
-    AHEAD = 32 * 1024,
+    AHEAD_LEAST = 16 * 1024,       /* read behind an extent; doubled while they follow */
     PADDING = 64
 };
 
@@ -23,7 +23,12 @@ struct line_source {
     uint64_t max_record;
     bool is_whole_file;
     struct extent extent;
-    int file; /* -1: the extent is in memory */
+    /* The file stays open and the window stays filled from one extent to the next: tiny
+     * shards of one file follow one another. */
+    int file;          /* -1: none is open */
+    struct bytes path; /* owned: of the open file, with its terminating zero */
+    bool is_in_file;   /* the window is `room`, else it is the memory of an extent */
+    size_t ahead;      /* bytes read behind the extent for the next one */
     /* The window: bytes of the file, or all that a stream's shard has in memory. */
     const unsigned char *window;
     size_t at, size;
@@ -62,6 +67,7 @@ void line_source_destroy(struct line_source *source)
     if (!source)
         return;
     close_file(source);
+    bytes_clear(&source->path);
     bytes_clear(&source->memory);
     free(source);
 }
@@ -85,52 +91,100 @@ static enum error_code make_room(struct line_source *source, size_t wanted,
     return OK;
 }
 
+/* The extent lies in memory: all of it is the window. */
+static void open_memory(struct line_source *source)
+{
+    static const unsigned char nothing[PADDING];
+    const struct extent *extent = &source->extent;
+    bool is_there = extent->data != NULL;
+    source->is_in_file = false;
+    source->window = is_there ? extent->data : nothing;
+    source->at = 0;
+    source->size = is_there ? extent->data_size : 0;
+    source->position = is_there ? extent->data_offset : extent->begin;
+    source->is_last = true;
+    source->is_fault_told =
+        extent->fault != STREAM_TRUNCATED && extent->fault != STREAM_CORRUPT;
+    if (is_there)
+        source->extent.end = UINT64_MAX; /* the cutter saw to it */
+}
+
+static bool is_open(const struct line_source *source, const char *path)
+{
+    return source->file >= 0 && source->path.size == strlen(path) + 1 &&
+           memcmp(source->path.data, path, source->path.size) == 0;
+}
+
+static enum error_code open_file(struct line_source *source, struct error *error)
+{
+    const char *path = source->extent.path;
+    close_file(source);
+    source->is_in_file = false;
+    bytes_reset(&source->path);
+    bytes_put(&source->path, path, strlen(path) + 1);
+    if (source->path.is_bad)
+        return error_set(error, ERROR_MEMORY, "no memory for a path");
+    source->file = open(path, O_RDONLY | O_CLOEXEC);
+    if (source->file < 0)
+        return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"", path);
+    return OK;
+}
+
+/* Go to `position` of the open file, within what is in the window if it can be. */
+static void seek(struct line_source *source, uint64_t position)
+{
+    uint64_t begin = source->position - source->at;
+    if (source->is_in_file && position >= begin && position <= begin + source->size) {
+        source->at = (size_t)(position - begin);
+        source->is_last = source->is_last && begin + source->size >= source->extent.end;
+        if (source->ahead < source->capacity)
+            source->ahead *= 2;
+    } else {
+        source->at = source->size = 0;
+        source->is_last = false;
+        source->ahead = AHEAD_LEAST;
+    }
+    source->position = position;
+    source->is_in_file = true;
+    source->window = source->room;
+}
+
 enum error_code line_source_open(struct line_source *source, const struct extent *extent,
                                  struct error *error)
 {
-    close_file(source);
+    source->scanned = source->oversize = 0;
+    source->is_entered = source->is_fault_told = true;
+    source->extent = *extent;
     if (source->capacity > BUFFER_KEPT) {
         bytes_clear(&source->memory);
         source->room = NULL;
         source->capacity = 0;
+        source->is_in_file = false;
     }
     bytes_reset(&source->memory);
-    source->window = source->room;
-    source->extent = *extent;
-    source->at = source->size = source->scanned = source->oversize = 0;
-    source->is_entered = source->is_fault_told = true;
-    source->is_last = true;
-    source->position = extent->begin;
-    if (extent->data || !extent->path) {
-        static const unsigned char nothing[PADDING];
-        source->window = extent->data ? extent->data : nothing;
-        source->size = extent->data ? extent->data_size : 0;
-        source->position = extent->data_offset;
-        source->extent.end = UINT64_MAX; /* the cutter saw to it */
-        source->is_fault_told =
-            extent->fault != STREAM_TRUNCATED && extent->fault != STREAM_CORRUPT;
+    if (extent->data || !extent->path || extent->begin >= extent->end) {
+        open_memory(source);
         return OK;
     }
-    if (extent->begin >= extent->end)
-        return OK;
-    source->file = open(extent->path, O_RDONLY | O_CLOEXEC);
-    if (source->file < 0)
-        return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"",
-                               extent->path);
-    source->is_last = false;
+    enum error_code code = OK;
+    /* A whole file is read once: there is nothing to be kept of it. */
+    if (source->is_whole_file || !is_open(source, extent->path))
+        code = open_file(source, error);
+    if (code == OK)
+        code = make_room(source, BUFFER_SIZE, error);
+    if (code != OK)
+        return code;
     /* The byte before tells whether a record starts at `begin`. */
     source->is_entered = extent->begin == 0;
-    if (!source->is_entered)
-        source->position--;
-    return make_room(source, BUFFER_SIZE, error);
+    seek(source, extent->begin - !source->is_entered);
+    return OK;
 }
 
-/* How far to fill the buffer: not much further than the extent reaches, since what lies
- * behind is read again with the next one. */
+/* How far to fill the buffer: not much farther than the extent reaches. */
 static size_t fill_target(const struct line_source *source)
 {
     uint64_t offset = source->position + source->size, end = source->extent.end;
-    uint64_t wanted = (offset < end ? end - offset : 0) + AHEAD;
+    uint64_t wanted = (offset < end ? end - offset : 0) + source->ahead;
     size_t room = source->capacity - source->size;
     return source->size + (wanted < room ? (size_t)wanted : room);
 }
@@ -294,7 +348,9 @@ static bool take_fault(struct line_source *source, struct line *line)
 static enum error_code enter(struct line_source *source, struct error *error)
 {
     uint64_t size = 0;
-    enum error_code code = refill(source, error);
+    enum error_code code = OK;
+    if (source->at == source->size && !source->is_last)
+        code = refill(source, error);
     if (code == OK)
         code = pass_line(source, source->extent.end, &size, error);
     source->is_entered = true;
