@@ -32,6 +32,9 @@ uint64_t platform_private_bytes(int pid);
 int platform_memory_file(const char *name, bool is_inherited);
 /* The limit on data memory (RLIMIT_DATA) of this process. */
 void platform_limit_memory(uint64_t bytes);
+/* Let the disk begin with these bytes of a file, so that a later fsync() finds less to
+ * wait for. A hint: it says nothing and promises nothing. */
+void platform_begin_writeback(int file, uint64_t offset, uint64_t size);
 /* Bytes free for this user on the file system of `path`; UINT64_MAX: not known. */
 uint64_t platform_free_bytes(const char *path);
 /* Level of the CPU's vector extensions: "x86-64-v4", "x86-64-v3", ... or the machine. */

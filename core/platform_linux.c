@@ -180,6 +180,11 @@ void platform_limit_memory(uint64_t bytes)
     (void)setrlimit(RLIMIT_CORE, &limit);
 }
 
+void platform_begin_writeback(int file, uint64_t offset, uint64_t size)
+{
+    (void)sync_file_range(file, (off64_t)offset, (off64_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 uint64_t platform_free_bytes(const char *path)
 {
     struct statvfs info;

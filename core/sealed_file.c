@@ -14,10 +14,12 @@
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/hash.h"
+#include "core/platform.h"
 #include "core/volume.h"
 
 enum {
-    COPY_SIZE = 1 << 20,
+    COPY_SIZE = 1 << 18, /* stays in the second-level cache while it is hashed */
+    WRITEBACK_SIZE = 4 << 20,
     FOOTER_VERSION = 1,
     VERSION_AT = 8,
     SIZE_AT = 16,
@@ -158,6 +160,10 @@ static enum error_code pass_bytes(int source, uint64_t size, int target, const c
         hash_stream_update(hash, data, wanted);
         if (target >= 0)
             code = write_all(target, data, wanted, path, error);
+        uint64_t end = offset + wanted;
+        if (end % WRITEBACK_SIZE == 0) /* the disk works while we go on */
+            platform_begin_writeback(target >= 0 ? target : source, end - WRITEBACK_SIZE,
+                                     WRITEBACK_SIZE);
     }
     if (code == OK)
         *checksum = hash_stream_value(hash);
