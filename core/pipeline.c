@@ -375,15 +375,13 @@ static bool take_file(struct pipeline_reading *reading, const struct yaml_node *
     return take_phases(reading, fields.phases, pipeline) && is_good;
 }
 
-const struct pipeline *pipeline_parse(const char *text, size_t size, const char *file,
-                                      const char *folder, const struct text_list *sets,
-                                      const struct stage_type *const *types,
-                                      struct arena *arena,
-                                      struct diagnostics *diagnostics)
+static const struct pipeline *parse_text(struct pipeline_reading reading,
+                                         const char *text, size_t size, const char *file,
+                                         const struct text_list *sets)
 {
+    struct arena *arena = reading.arena;
+    struct diagnostics *diagnostics = reading.diagnostics;
     struct pipeline *pipeline = ARENA_NEW(arena, struct pipeline, 1);
-    struct pipeline_reading reading = {
-        .folder = folder, .types = types, .arena = arena, .diagnostics = diagnostics};
     size_t known = diagnostics->count;
     const struct yaml_node *root = NULL;
     bool is_good = pipeline != NULL;
@@ -397,7 +395,7 @@ const struct pipeline *pipeline_parse(const char *text, size_t size, const char 
     }
     if (root) {
         pipeline->file = file;
-        pipeline->folder = folder;
+        pipeline->folder = reading.folder;
         is_good = take_file(&reading, root, pipeline) && is_good;
     }
     is_good = is_good && root && diagnostics->count == known;
@@ -406,6 +404,31 @@ const struct pipeline *pipeline_parse(const char *text, size_t size, const char 
                         "no memory for this pipeline");
     diagnostics_sort(diagnostics);
     return is_good ? pipeline : NULL;
+}
+
+const struct pipeline *pipeline_parse(const char *text, size_t size, const char *file,
+                                      const char *folder, const struct text_list *sets,
+                                      const struct stage_type *const *types,
+                                      struct arena *arena,
+                                      struct diagnostics *diagnostics)
+{
+    struct pipeline_reading reading = {
+        .folder = folder, .types = types, .arena = arena, .diagnostics = diagnostics};
+    return parse_text(reading, text, size, file, sets);
+}
+
+const struct pipeline *pipeline_parse_checked(const char *text, size_t size,
+                                              const char *file, const char *folder,
+                                              const struct stage_type *const *types,
+                                              struct arena *arena,
+                                              struct diagnostics *diagnostics)
+{
+    struct pipeline_reading reading = {.folder = folder,
+                                       .types = types,
+                                       .arena = arena,
+                                       .diagnostics = diagnostics,
+                                       .is_checked = true};
+    return parse_text(reading, text, size, file, NULL);
 }
 
 static const char *read_file(const char *path, struct arena *arena, size_t *size,

@@ -97,6 +97,14 @@ const struct pipeline *pipeline_parse(const char *text, size_t size, const char 
                                       struct arena *arena,
                                       struct diagnostics *diagnostics);
 
+/* The same for a text that another process of this machine has parsed: what stages would
+ * look up in the files that their options name is not looked up again. */
+const struct pipeline *pipeline_parse_checked(const char *text, size_t size,
+                                              const char *file, const char *folder,
+                                              const struct stage_type *const *types,
+                                              struct arena *arena,
+                                              struct diagnostics *diagnostics);
+
 /* Read the file and pipeline_parse() it. *text gets the file's bytes (in the arena). */
 const struct pipeline *pipeline_read(const char *path, const struct text_list *sets,
                                      const struct stage_type *const *types,

@@ -12,6 +12,7 @@ struct pipeline_reading {
     const struct stage_type *const *types;
     struct arena *arena;
     struct diagnostics *diagnostics;
+    bool is_checked;                 /* see pipeline_parse_checked() */
     const char *const *phase_names;  /* of the whole file, "" for a phase without one */
     const struct phase_spec *phases; /* those already read stand before `phase_index` */
     const bool *is_open;             /* of those phases: see struct phase_columns */

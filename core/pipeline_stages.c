@@ -174,7 +174,8 @@ static bool take_stage(const struct pipeline_reading *reading,
     stage->type = find_type(reading, &item);
     if (!stage->type)
         return false;
-    stage->place = (struct stage_place){.stage = item.where, .mapping = item.mapping};
+    stage->place = (struct stage_place){
+        .stage = item.where, .mapping = item.mapping, .is_checked = reading->is_checked};
     void *options =
         arena_alloc(reading->arena, 1, stage->type->options_size, _Alignof(max_align_t));
     if (!options) {

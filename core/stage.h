@@ -44,6 +44,9 @@ struct stage_place {
     struct source_position stage;
     const void
         *mapping; /* the stage's yaml_node, NULL allowed; read by the function below */
+    /* Another process of this machine has checked all that: plan() need not look into
+     * the files that options name. */
+    bool is_checked;
 };
 /* The position of an option's value; the stage's own where the option was left out. */
 struct source_position stage_option_position(const struct stage_place *place,

@@ -205,7 +205,7 @@ static enum error_code tokenize_plan(const void *given, struct schema *schema,
             return error_set_at(error, where,
                                 "vocabulary \"%s\" is yet to be made: say its pattern",
                                 settings->vocabulary);
-    } else {
+    } else if (!place->is_checked) {
         enum error_code code = check_vocabulary(settings, where, error);
         if (code != OK)
             return code;

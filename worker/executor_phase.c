@@ -44,8 +44,8 @@ enum error_code executor_setup(struct executor *executor, struct cursor message,
         return error_set(error, ERROR_FATAL, "a set-up message is cut short");
     struct diagnostics diagnostics = {.arena = executor->run};
     executor->pipeline =
-        pipeline_parse(setup->yaml, setup->yaml_size, "pipeline.yaml", setup->folder,
-                       NULL, stage_types, executor->run, &diagnostics);
+        pipeline_parse_checked(setup->yaml, setup->yaml_size, "pipeline.yaml",
+                               setup->folder, stage_types, executor->run, &diagnostics);
     if (!executor->pipeline) {
         const struct diagnostic *first = diagnostics.count ? &diagnostics.items[0] : NULL;
         return error_set(error, ERROR_CONFIG, "this machine cannot read the pipeline: %s",
