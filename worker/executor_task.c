@@ -139,8 +139,8 @@ enum error_code executor_take_stream(struct executor *executor, struct cursor me
 static uint32_t done_from(const struct control_stream *info, uint32_t index)
 {
     for (uint32_t i = 0; i < info->done_count; i++)
-        if (index >= info->done[2 * i] && index < info->done[2 * i + 1])
-            return info->done[2 * i + 1] - index;
+        if (index >= info->done[2 * (size_t)i] && index < info->done[2 * (size_t)i + 1])
+            return info->done[2 * (size_t)i + 1] - index;
     return 0;
 }
 

@@ -202,7 +202,7 @@ static enum error_code gather_shard(const struct shard_entry *entry, uint32_t vo
         if (code == OK && !named)
             code =
                 error_set(error, ERROR_MEMORY, "no memory for bucket %u", source->bucket);
-        if (code == OK)
+        if (code == OK && named)
             code = add_rows(source, named, error);
     }
     return code;
@@ -289,7 +289,7 @@ enum error_code phase_source_next(struct phase_source *source, uint32_t max_reco
         code = next_of_bucket(source, max_records, arena, &read, error);
         *files = name_table_files(&source->names);
     }
-    if (code == OK)
+    if (code == OK && read)
         code = number_records(source, read, arena, error);
     if (code == OK)
         *batch = read;
