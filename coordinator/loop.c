@@ -96,12 +96,22 @@ static enum error_code receive(struct coordinator *coordinator, int timeout_ms,
     return code;
 }
 
+/* Fenced off: nothing may be published any more. */
+static enum error_code check_lock(const struct coordinator *coordinator,
+                                  struct error *error)
+{
+    if (lock_is_ours(coordinator->settings->lock))
+        return OK;
+    return error_set(error, ERROR_CLOSED, "another session has taken over this job");
+}
+
 static enum error_code publish(struct coordinator *coordinator, struct error *error)
 {
-    if (!lock_is_ours(coordinator->settings->lock))
-        return error_set(error, ERROR_CLOSED, "another session has taken over this job");
+    enum error_code code = check_lock(coordinator, error);
+    if (code != OK)
+        return code;
     int64_t began_ms = clock_now_ms();
-    enum error_code code = books_publish(coordinator->settings->books, error);
+    code = books_publish(coordinator->settings->books, error);
     coordinator->publish_ms = clock_now_ms();
     coordinator->publish_cost_ms = coordinator->publish_ms - began_ms;
     coordinator->has_unpublished = coordinator->has_uncommitted = false;
@@ -199,6 +209,11 @@ static enum error_code run_phases(struct coordinator *coordinator, struct error 
                            &is_complete, error);
         if (code != OK || is_complete)
             continue;
+        if (stop_signal_count()) {
+            coordinator->is_draining = true;
+            coordinator->is_phase_done = false;
+            break;
+        }
         schedule_destroy(coordinator->schedule);
         coordinator->schedule = NULL;
         code = publish(coordinator, error);
@@ -208,7 +223,9 @@ static enum error_code run_phases(struct coordinator *coordinator, struct error 
             code = run_phase(coordinator, error);
         if (code != OK || !coordinator->is_phase_done)
             break;
-        code = books_complete_phase(books, p, &coordinator->manifest, error);
+        code = check_lock(coordinator, error);
+        if (code == OK)
+            code = books_complete_phase(books, p, &coordinator->manifest, error);
     }
     return code;
 }
