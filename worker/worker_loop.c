@@ -19,9 +19,12 @@
 
 enum {
     HEARTBEAT_MS = 500,
+    HEARTBEAT_SHARE = 4, /* at least so many in the time after which we count as silent */
     TICK_MS = 100,
-    LOST_FACTOR = 5, /* silences of the coordinator until we give it up */
-    STOP_MS = 2000,  /* a silent coordinator is not waited for when we are to stop */
+    PAUSE_MS = 1000,      /* a round that took longer: we were stopped ourselves */
+    LOST_FACTOR = 5,      /* silences of the coordinator until we give it up */
+    RANK_LOST_MS = 60000, /* a rank cannot join anew: its end is the run's */
+    STOP_MS = 2000,       /* a silent coordinator is not waited for when we are to stop */
     DRAIN_MS = 1000,
     RANK_DRAIN_MS = 30000,
     PATH_SIZE = 4096,
@@ -290,6 +293,12 @@ static enum error_code return_pending(struct worker *worker, struct error *error
     return code;
 }
 
+static int64_t heartbeat_ms(const struct worker *worker)
+{
+    int64_t share_ms = worker->welcome.silence_ms / HEARTBEAT_SHARE;
+    return share_ms < HEARTBEAT_MS ? share_ms : HEARTBEAT_MS;
+}
+
 /* What there is to do between two messages. */
 static enum error_code advance(struct worker *worker, int64_t now_ms, struct error *error)
 {
@@ -308,7 +317,7 @@ static enum error_code advance(struct worker *worker, int64_t now_ms, struct err
         return code;
     bool is_changed = tasks_credit(worker) != worker->told_credit ||
                       streams_credit(worker) != worker->told_streams;
-    if (is_changed || now_ms - worker->heartbeat_ms >= HEARTBEAT_MS)
+    if (is_changed || now_ms - worker->heartbeat_ms >= heartbeat_ms(worker))
         code = send_heartbeat(worker, now_ms, error);
     return code;
 }
@@ -321,7 +330,11 @@ static enum error_code check_coordinator(const struct worker *worker, int64_t no
     if (stop_signal_count() && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
         return error_set(error, ERROR_CLOSED, "stopped by a signal");
     int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
-    if (worker->pipeline && now_ms - worker->heard_ms > limit_ms)
+    if (worker->settings->is_rank && limit_ms < RANK_LOST_MS)
+        limit_ms = RANK_LOST_MS;
+    /* One of the coordinator's own lives as long as it does, stopped or not. */
+    if (worker->pipeline && !worker->settings->is_own &&
+        now_ms - worker->heard_ms > limit_ms)
         return error_set(error, ERROR_CLOSED, "the coordinator is silent");
     return OK;
 }
@@ -329,9 +342,12 @@ static enum error_code check_coordinator(const struct worker *worker, int64_t no
 static enum error_code converse(struct worker *worker, struct error *error)
 {
     enum error_code code = send_hello(worker, error);
-    worker->heard_ms = clock_now_ms();
+    int64_t round_ms = worker->heard_ms = clock_now_ms();
     while (code == OK && !worker->is_leaving) {
         int64_t now_ms = clock_now_ms();
+        if (now_ms - round_ms > PAUSE_MS) /* who is stopped hears nothing */
+            worker->heard_ms += now_ms - round_ms;
+        round_ms = now_ms;
         code = pump_output(worker, now_ms, error);
         int64_t due_ms = link_due_ms(worker->link) - now_ms;
         int timeout_ms = due_ms < 0 ? 0 : due_ms < TICK_MS ? (int)due_ms : TICK_MS;
