@@ -104,8 +104,9 @@ static int work(const struct arguments *arguments, int parent)
     const char *connect = arguments_value(arguments, "--connect");
     const char *job = arguments_value(arguments, "--job");
     const char *count = arguments_value(arguments, "--executors");
-    unsigned long executors = count ? strtoul(count, NULL, 10) : platform_core_count();
-    if (!connect == !job || executors < 1 || executors > 4096) {
+    char *end = NULL;
+    unsigned long executors = count ? strtoul(count, &end, 10) : platform_core_count();
+    if (!connect == !job || executors < 1 || executors > 4096 || (end && *end)) {
         (void)fprintf(stderr,
                       "millrace: worker needs --connect ENDPOINT or --job DIR, and "
                       "--executors from 1 to 4096\n");

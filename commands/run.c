@@ -16,7 +16,7 @@
 #include "core/stop_signal.h"
 #include "stages/registry.h"
 
-enum { PATH_SIZE = 4096, ARENA_BLOCK = 64 << 10, EXIT_WRONG = 2 };
+enum { PATH_SIZE = 4096, ARENA_BLOCK = 64 << 10, EXIT_WRONG = 2, COUNT_MAX = 4096 };
 
 static const struct argument_spec run_specs[] = {
     {"--job", "DIR", false, "job directory (default: NAME.job in the working directory)"},
@@ -64,23 +64,29 @@ static int complain(const struct error *error)
 }
 
 /* A count of a command line; false: not one within the bounds. */
-static bool parse_count(const struct arguments *arguments, const char *name,
-                        uint32_t initial, uint32_t min, uint32_t *count)
+static bool read_count(const char *text, uint32_t initial, uint32_t min, uint32_t *count)
 {
-    const char *text = arguments_value(arguments, name);
     *count = initial;
     if (!text)
         return true;
     char *end;
     errno = 0;
     unsigned long value = strtoul(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || value < min || value > 4096) {
-        (void)fprintf(stderr, "millrace: %s: \"%s\" is no number from %u to 4096\n", name,
-                      text, min);
+    if (errno || end == text || *end || *text == '-' || value < min || value > COUNT_MAX)
         return false;
-    }
     *count = (uint32_t)value;
     return true;
+}
+
+static bool parse_count(const struct arguments *arguments, const char *name,
+                        uint32_t initial, uint32_t min, uint32_t *count)
+{
+    const char *text = arguments_value(arguments, name);
+    bool is_good = read_count(text, initial, min, count);
+    if (!is_good)
+        (void)fprintf(stderr, "millrace: %s: \"%s\" is no number from %u to %d\n", name,
+                      text, min, COUNT_MAX);
+    return is_good;
 }
 
 /* Does the endpoint listen to this machine alone? */
@@ -175,8 +181,9 @@ static int parse(const struct argument_command *command, int argc, char **argv,
     return 0;
 }
 
+/* *is_told: the session told the other ranks to leave, or its failure did. */
 static int run_parsed(const struct arguments *arguments, const struct run_world *world,
-                      struct arena *arena)
+                      struct arena *arena, bool *is_told)
 {
     struct run_request request = {.world = world,
                                   .bind = arguments_value(arguments, "--bind"),
@@ -197,17 +204,12 @@ static int run_parsed(const struct arguments *arguments, const struct run_world 
     int status =
         prepare(arguments->texts.items[0], &sets, arguments_value(arguments, "--job"),
                 arguments_flag(arguments, "--extend"), &request, &state, arena);
-    if (status == 0 && state == JOB_FINISHED) {
-        status = run_summarize(&request, arena);
-        if (world)
-            run_dismiss_ranks(world);
+    if (status != 0)
         return status;
-    }
-    if (status == 0)
-        return run_session(&request, arena);
-    if (world)
-        run_dismiss_ranks(world);
-    return status;
+    if (state == JOB_FINISHED)
+        return run_summarize(&request, arena);
+    *is_told = true;
+    return run_session(&request, arena);
 }
 
 int command_run(int argc, char **argv, const struct run_world *world)
@@ -215,12 +217,13 @@ int command_run(int argc, char **argv, const struct run_world *world)
     stop_signal_catch(false);
     struct arena *arena = arena_create(ARENA_BLOCK, 0);
     struct arguments arguments;
+    bool is_told = world == NULL; /* nobody to tell */
     int status = arena ? parse(&run_command, argc, argv, arena, &arguments) : 1;
     if (status == 0 && arguments.is_help)
         arguments_help(&run_command, stdout);
     else if (status == 0)
-        status = run_parsed(&arguments, world, arena);
-    else if (world)
+        status = run_parsed(&arguments, world, arena, &is_told);
+    if (!is_told)
         run_dismiss_ranks(world);
     arena_destroy(arena);
     return status;
@@ -272,8 +275,9 @@ unsigned run_executors(int argc, char **argv, const struct mpi_world *world)
     uint32_t share = platform_core_count() / (sharers ? sharers : 1);
     if (arena &&
         arguments_parse(&run_command, argc, argv, arena, &arguments, NULL) == OK &&
-        !arguments.is_help)
-        (void)parse_count(&arguments, "--executors", share ? share : 1, 1, &count);
+        !read_count(arguments_value(&arguments, "--executors"), share ? share : 1, 1,
+                    &count))
+        count = 1; /* rank 0 says what is wrong */
     arena_destroy(arena);
     return count;
 }
