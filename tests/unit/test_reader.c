@@ -176,6 +176,66 @@ static void lines_longer_than_the_buffer_are_read(void **state)
     close_place(&place);
 }
 
+/* One shard of a file, by a reader of its own or one that has read others before. */
+static void read_shard(struct reader *reader, const char *path, uint64_t size,
+                       uint64_t begin, uint64_t length, struct records *records)
+{
+    struct error error = {0};
+    struct extent extent = {.path = path,
+                            .name = "f",
+                            .begin = begin,
+                            .end = size - begin < length ? size : begin + length};
+    assert_int_equal(read_extent(reader, &extent, 100, 1 << 16, records, &error), OK);
+}
+
+static void a_reader_goes_to_any_shard_of_any_file(void **state)
+{
+    (void)state;
+    enum { FILES = 2, SIZE = 3 << 20, SHARDS = 400 };
+    static const uint64_t lengths[] = {1, 50, 1000, 70000, 1200000};
+    struct place places[FILES];
+    struct bytes text = {0};
+    struct input_spec input = jsonl_input();
+    struct reader *reader = NULL;
+    struct records found = {0}, expected = {0};
+    uint64_t sizes[FILES], seed = 5, begin = 0;
+    input.format = FORMAT_LINES;
+    for (int i = 0; i < FILES; i++) {
+        make_lines(&text, SIZE, &seed);
+        sizes[i] = text.size;
+        open_place(&places[i], text.data, text.size);
+    }
+    assert_int_equal(reader_create(&input, &reader, NULL), OK);
+    for (int i = 0; i < SHARDS; i++) {
+        struct reader *fresh = NULL;
+        uint64_t file = random_below(&seed, 8) == 0;
+        uint64_t length = lengths[random_below(&seed, 5)];
+        if (random_below(&seed, 2) || begin >= sizes[file])
+            begin = random_below(&seed, sizes[file]);
+        assert_int_equal(reader_create(&input, &fresh, NULL), OK);
+        read_shard(reader, places[file].path, sizes[file], begin, length, &found);
+        read_shard(fresh, places[file].path, sizes[file], begin, length, &expected);
+        reader_destroy(fresh);
+        assert_int_equal(found.bytes, expected.bytes);
+        assert_int_equal(found.log.size, expected.log.size);
+        assert_true(found.log.size == 0 ||
+                    memcmp(found.log.data, expected.log.data, found.log.size) == 0);
+        if (random_below(&seed, 8) == 0) { /* a shard of a stream in between */
+            struct extent extent = {
+                .name = "f", .data = text.data, .data_size = 1000, .data_offset = 7};
+            assert_int_equal(read_extent(reader, &extent, 100, 1 << 16, &found, NULL),
+                             OK);
+        }
+        clear_records(&found);
+        clear_records(&expected);
+        begin += length;
+    }
+    reader_destroy(reader);
+    bytes_clear(&text);
+    for (int i = 0; i < FILES; i++)
+        close_place(&places[i]);
+}
+
 static void a_line_that_is_not_json_is_set_aside(void **state)
 {
     (void)state;
@@ -584,6 +644,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shard_size_gives_the_same_records),
         cmocka_unit_test(lines_longer_than_the_buffer_are_read),
+        cmocka_unit_test(a_reader_goes_to_any_shard_of_any_file),
         cmocka_unit_test(a_line_that_is_not_json_is_set_aside),
         cmocka_unit_test(json_of_every_kind_is_read),
         cmocka_unit_test(wrong_and_missing_fields_are_told_with_the_key),
