@@ -80,7 +80,7 @@ static enum error_code note_suspect(struct coordinator *coordinator,
     log_at(LEVEL_WARNING, "record %u of shard %llx: %s in stage %s%s", action->ordinal,
            (unsigned long long)action->shard, action->reason, stage,
            action->strikes > 1 ? "; it is quarantined" : "; once more to be sure");
-    coordinator->has_uncommitted = true;
+    coordinator->has_uncommitted = coordinator->has_unpublished = true;
     return books_suspect(coordinator->settings->books, &suspect, error);
 }
 
@@ -283,7 +283,7 @@ static enum error_code stream(struct coordinator *coordinator, struct peer *peer
 {
     if (message->phase != coordinator->phase || !coordinator->schedule)
         return OK;
-    coordinator->has_uncommitted = true;
+    coordinator->has_uncommitted = coordinator->has_unpublished = true;
     enum error_code code = books_stream(coordinator->settings->books, message, error);
     if (code != OK || message->count == SHARDS_UNKNOWN || !peer->is_joined)
         return code;

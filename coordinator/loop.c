@@ -108,7 +108,7 @@ static enum error_code check_lock(const struct coordinator *coordinator,
 static enum error_code publish(struct coordinator *coordinator, struct error *error)
 {
     enum error_code code = check_lock(coordinator, error);
-    if (code != OK)
+    if (code != OK || (!coordinator->has_unpublished && !coordinator->has_uncommitted))
         return code;
     int64_t began_ms = clock_now_ms();
     code = books_publish(coordinator->settings->books, error);
@@ -216,6 +216,7 @@ static enum error_code run_phases(struct coordinator *coordinator, struct error 
         }
         schedule_destroy(coordinator->schedule);
         coordinator->schedule = NULL;
+        coordinator->has_unpublished = true; /* the phase and its shards */
         code = publish(coordinator, error);
         if (code == OK)
             code = report_status(coordinator, NULL, STATUS_RUNNING, error);
@@ -226,6 +227,8 @@ static enum error_code run_phases(struct coordinator *coordinator, struct error 
         code = check_lock(coordinator, error);
         if (code == OK)
             code = books_complete_phase(books, p, &coordinator->manifest, error);
+        if (code == OK)
+            coordinator->has_unpublished = coordinator->has_uncommitted = false;
     }
     return code;
 }
@@ -306,6 +309,7 @@ static struct coordinator *create_coordinator(const struct coordinator_settings 
     coordinator->pipeline = settings->plan->pipeline;
     coordinator->next_number = 1;
     coordinator->started_ms = clock_now_ms();
+    coordinator->has_unpublished = true; /* volumes taken up, records to be retried */
     coordinator->arena = arena_create(ARENA_BLOCK, 0);
     coordinator->phase_arena = arena_create(ARENA_BLOCK, 0);
     coordinator->message_arena = arena_create(ARENA_BLOCK, 0);

@@ -172,7 +172,7 @@ enum error_code status_read(const char *text, size_t size, struct arena *arena,
 /* ---- to and from the file ---- */
 
 static enum error_code write_temporary(const char *path, const struct bytes *text,
-                                       struct error *error)
+                                       bool is_durable, struct error *error)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (file < 0)
@@ -187,7 +187,7 @@ static enum error_code write_temporary(const char *path, const struct bytes *tex
             break;
         at += (size_t)count;
     }
-    if (at < text->size || fsync(file) != 0)
+    if (at < text->size || (is_durable && fsync(file) != 0))
         code = error_set_errno(error, ERROR_IO, errno, "cannot write %s", path);
     if (close(file) != 0 && code == OK)
         code = error_set_errno(error, ERROR_IO, errno, "cannot write %s", path);
@@ -203,11 +203,13 @@ enum error_code status_save(const char *job, const struct status *status,
     if (length < 0 || more < 0 || more >= PATH_SIZE)
         return error_set(error, ERROR_IO, "path of job \"%.100s...\" is too long", job);
     struct bytes text = {0};
+    /* How far a run is will be told anew in a moment; a verdict has to last. */
+    bool is_durable = status->part.state != STATUS_RUNNING;
     status_write(status, &text);
     put(&text, "\n");
     enum error_code code =
         text.is_bad ? error_set(error, ERROR_MEMORY, "status.json: out of memory")
-                    : write_temporary(temporary, &text, error);
+                    : write_temporary(temporary, &text, is_durable, error);
     if (code == OK && rename(temporary, path) != 0)
         code = error_set_errno(error, ERROR_IO, errno, "cannot replace %s", path);
     if (code != OK)

@@ -61,7 +61,9 @@ void status_write(const struct status *status, struct bytes *out);
 enum error_code status_read(const char *text, size_t size, struct arena *arena,
                             struct status *status, struct error *error);
 
-/* Put JOB/status.json in place in one step. ERROR_IO, ERROR_FULL: the old one stays. */
+/* Put JOB/status.json in place in one step; durably, unless it says STATUS_RUNNING: a run
+ * does not wait for a disk to say how far it is. ERROR_IO, ERROR_FULL: the old one
+ * stays. */
 enum error_code status_save(const char *job, const struct status *status,
                             struct error *error);
 /* ERROR_CLOSED: there is none. ERROR_IO, ERROR_DAMAGED, ERROR_MEMORY. */
