@@ -80,6 +80,7 @@ static enum error_code start_member(struct member *member, struct error *error)
         (void)close(pair[0]);
         return code;
     }
+    channel_clear(&member->channel); /* something may have been said to the dead one */
     channel_init(&member->channel, pair[0]);
     member->state = MEMBER_STARTING;
     member->incarnation++;

@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/manifest.h"
+#include "tests/unit/job_fixture.h"
 #include "tests/unit/pack_texts.h"
 
 /* A folder with some files, and an arena. */
@@ -63,12 +64,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct place *place = *state;
-    char command[100];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", place->folder);
-    int status = system(command);
+    fixture_remove(place->folder);
     arena_destroy(place->arena);
     free(place);
-    return status;
+    return 0;
 }
 
 static enum error_code build(struct place *place, const char *first, const char *second,
