@@ -163,8 +163,8 @@ run: ## install, build, fetch a real corpus and vocabulary once, and tokenize it
 	@pipelines/prepare_vocabulary data
 	@pipelines/prepare_corpus data
 	./millrace run pipelines/corpus-tokens.yaml --job data/corpus-tokens.job
-	@echo; echo "Three of the results, cut at 100 characters (millrace show data/corpus-tokens.job):"
-	@./millrace show data/corpus-tokens.job --sample 3 | cut -c 1-100
+	@echo; echo 'Three of the results (./millrace show data/corpus-tokens.job prints all):'
+	@./millrace show data/corpus-tokens.job --sample 3 | cut -c 1-220 | sed 's/$$/ .../' | fold -w 78
 
 test: ## install, build and run every test
 	@tests/tools/install_packages 'make test' build test
