@@ -23,8 +23,8 @@ under() {
     local name=$1
     shift
     check_exit "$name ends well under valgrind" 0 env TMPDIR="$work" \
-        valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite \
-        --errors-for-leak-kinds=definite --num-callers=20 --log-file="$work/$name.%p.log" "$@"
+        valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite,possible \
+        --errors-for-leak-kinds=definite,possible --num-callers=20 --log-file="$work/$name.%p.log" "$@"
     if [ -z "$(find "$work" -name "$name.*.log" -size +0)" ]; then
         ok "$name leaks nothing and reads nothing wrong"
     else
@@ -36,6 +36,8 @@ under() {
 under check "$MILLRACE" check "$work/p.yaml"
 under stages "$MILLRACE" stages tokenize
 under run "$MILLRACE" run "$work/p.yaml" --job "$work/p.job" --executors 2 --quiet
+logs=("$work"/run.*.log)
+check 'the coordinator, its worker and two executors were watched' test "${#logs[@]}" -ge 4
 under verify "$MILLRACE" verify "$work/p.job"
 under show "$MILLRACE" show "$work/p.job" --limit 5
 finish
