@@ -30,7 +30,7 @@ struct peer {
 };
 
 struct own_worker {
-    pid_t pid; /* 0: not running */
+    pid_t pid;                 /* 0: not running */
     uint32_t starts, failures; /* failures: it ended by itself, with an error */
 };
 
@@ -56,7 +56,7 @@ struct coordinator {
     bool has_uncommitted, has_unpublished;
     uint64_t fsync_count;
     int64_t fsync_us;
-    uint64_t shards_done;             /* when the phase began, and what peers had said: */
+    uint64_t shards_done; /* when the phase began, and what peers had said: */
     uint64_t records_before, bytes_before;
     struct bytes message;
     uint32_t *stream_ranges; /* scratch for leases of streams */
