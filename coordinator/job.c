@@ -147,6 +147,26 @@ static enum error_code compare_with_index(const char *folder, struct job_plan *p
     return OK;
 }
 
+/* Did somebody stop in the middle of job_make()? */
+static bool is_hardly_begun(const char *folder)
+{
+    static const char *const made[] = {
+        ".",   "..",    "volumes",    "artefacts",
+        "log", "nonce", ".nonce.tmp", ".pipeline.yaml.tmp"};
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return false;
+    bool is_ours = true;
+    struct dirent *entry;
+    while (is_ours && (entry = readdir(directory)) != NULL) {
+        is_ours = false;
+        for (size_t i = 0; !is_ours && i < sizeof made / sizeof *made; i++)
+            is_ours = strcmp(entry->d_name, made[i]) == 0;
+    }
+    (void)closedir(directory);
+    return is_ours;
+}
+
 /* Without an index only the fingerprint in pipeline.yaml can be compared. */
 static enum error_code compare_with_yaml(const char *folder, const struct job_plan *plan,
                                          struct error *error)
@@ -154,6 +174,8 @@ static enum error_code compare_with_yaml(const char *folder, const struct job_pl
     char path[PATH_SIZE], line[128] = "", hex[33];
     (void)snprintf(path, sizeof path, "%s/pipeline.yaml", folder);
     FILE *file = fopen(path, "re");
+    if (!file && is_hardly_begun(folder))
+        return OK;
     if (!file)
         return error_set(error, ERROR_CONFIG,
                          "\"%s\" is there and is no job directory; give another --job",
