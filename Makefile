@@ -42,8 +42,8 @@ SYSTEM     := $(wildcard tests/system/test_*.c)
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH      := $(wildcard tests/bench/bench_*.c)
 ORACLES    := $(wildcard tests/oracles/test_*.c)
-# What starts threads is tested under ThreadSanitizer too.
-THREADED   := $(shell grep -l 'pthread_create' $(UNIT) $(SOURCES) 2>/dev/null)
+# What starts threads, as a context of ZeroMQ does, is tested under ThreadSanitizer too.
+THREADED   := $(shell grep -lE 'pthread_create|zmq_ctx_new' $(UNIT) $(SOURCES) 2>/dev/null)
 TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
                 $(foreach s,$(notdir $(THREADED:.c=)),tests/unit/test_$(s).c tests/stages/test_$(s).c))
 OBJECTS     = $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
