@@ -49,6 +49,28 @@ static void format_left(char *text, size_t size, double seconds)
         (void)snprintf(text, size, "%d:%02d", (int)(seconds / 60), (int)seconds % 60);
 }
 
+/* How much of the phase is done, 0 to 1: what the executors have read where that can be
+ * compared with the input, since shards count only once they are published. */
+static double done_share(const struct coordinator *coordinator,
+                         const struct schedule_counts *counts, uint64_t bytes)
+{
+    const struct manifest *manifest = &coordinator->manifest;
+    uint64_t total = 0;
+    bool is_known = true;
+    for (uint32_t i = 0; i < manifest->file_count; i++) {
+        total += manifest->files[i].size;
+        is_known = is_known && manifest->files[i].compression == COMPRESSION_NONE;
+    }
+    if (counts->total == 0)
+        return 1;
+    double shards = (double)counts->done / (double)counts->total;
+    double before = (double)coordinator->shards_done / (double)counts->total;
+    double read = is_known && total ? before + (double)bytes / (double)total : 0;
+    if (read > 0.99)
+        read = 0.99; /* it is not published yet, and some of it may be read again */
+    return read > shards ? read : shards;
+}
+
 static void format_line(const struct coordinator *coordinator, int64_t now_ms, char *line,
                         size_t size)
 {
@@ -63,24 +85,24 @@ static void format_line(const struct coordinator *coordinator, int64_t now_ms, c
     const struct account *account =
         &books_totals(coordinator->settings->books, coordinator->phase)->account;
     double seconds = (double)(now_ms - coordinator->phase_ms) / 1000;
-    double share =
-        counts.total ? (double)counts.done / (double)counts.total : 1; /* of shards */
-    double fresh = (double)counts.done - (double)coordinator->shards_done;
+    double share = done_share(coordinator, &counts, bytes);
+    double before =
+        counts.total ? (double)coordinator->shards_done / (double)counts.total : 0;
     char left[32], percent[16] = "  ?%";
-    double remaining =
-        fresh > 0 ? seconds * (double)(counts.total - counts.done) / fresh : -1;
+    double remaining = share > before ? seconds * (1 - share) / (share - before) : -1;
     format_left(left, sizeof left, counts.is_total_exact ? remaining : -1);
     if (counts.is_total_exact)
         (void)snprintf(percent, sizeof percent, "%3.0f%%", 100 * share);
     if (seconds <= 0)
         seconds = 0.001;
+    bool is_one = coordinator->pipeline->phase_count == 1; /* its name says nothing */
     (void)snprintf(line, size,
-                   "%s %s  %.0f rec/s  %.1f MB/s  left %s  %u w/%u x  drop %" PRIu64
-                   "  bad %" PRIu64,
-                   coordinator->pipeline->phases[coordinator->phase].name, percent,
-                   (double)records / seconds, (double)bytes / 1e6 / seconds, left,
-                   workers, executors, account->dropped.records,
-                   account->quarantined.records);
+                   "%.12s%s%s  %.0f rec/s  %.1f MB/s  %s left  %u worker%s  %" PRIu64
+                   " dropped  %" PRIu64 " quarantined",
+                   is_one ? "" : coordinator->pipeline->phases[coordinator->phase].name,
+                   is_one ? "" : " ", percent, (double)records / seconds,
+                   (double)bytes / 1e6 / seconds, left, workers, workers == 1 ? "" : "s",
+                   account->dropped.records, account->quarantined.records);
 }
 
 void report_progress(struct coordinator *coordinator, int64_t now_ms)
@@ -88,6 +110,8 @@ void report_progress(struct coordinator *coordinator, int64_t now_ms)
     if (coordinator->settings->is_quiet || !coordinator->schedule)
         return;
     bool is_terminal = isatty(STDERR_FILENO);
+    if (!is_terminal && coordinator->progress_ms == 0)
+        coordinator->progress_ms = now_ms; /* nothing to tell yet */
     if (now_ms - coordinator->progress_ms < (is_terminal ? LINE_MS : LOG_MS))
         return;
     coordinator->progress_ms = now_ms;
