@@ -50,7 +50,8 @@ struct bench {
     struct slot slot;
     bool is_cut;
     uint64_t records, bytes, seals;
-    int64_t us[PART_COUNT], total_us, fsync_us;
+    uint64_t stored_bytes;
+    int64_t us[PART_COUNT], total_us, fsync_us, store_wall_us;
 };
 
 static void must(enum error_code code, const struct error *error)
@@ -308,6 +309,7 @@ static void seal(struct parts *parts)
     (void)snprintf(name, sizeof name, "%" PRIu64 ".lmdb", parts->bench->seals++);
     must(volume_seal(parts->writer, parts->bench->folder, name, &info, &error), &error);
     parts->bench->fsync_us += info.fsync_us;
+    parts->bench->stored_bytes += info.size;
     parts->writer = NULL;
 }
 
@@ -317,7 +319,7 @@ static void store_shard(struct parts *parts, struct hash128 digest)
     struct bench *bench = parts->bench;
     uint32_t position = 0;
     size_t at = 0;
-    int64_t begin_us = clock_process_us();
+    int64_t begin_us = clock_process_us(), wall_us = clock_now_us();
     if (!parts->writer)
         open_writer(parts);
     struct shard_entry entry = {.shard = bench->shard,
@@ -344,6 +346,7 @@ static void store_shard(struct parts *parts, struct hash128 digest)
     if (volume_bytes(parts->writer) >= bench->pipeline->store.volume)
         seal(parts);
     count(parts, STORE, begin_us);
+    bench->store_wall_us += clock_now_us() - wall_us;
 }
 
 static void run_parts(struct bench *bench)
@@ -369,10 +372,11 @@ static void run_parts(struct bench *bench)
         encode_shard(&parts);
         store_shard(&parts, digest);
     }
-    int64_t begin_us = clock_process_us();
+    int64_t begin_us = clock_process_us(), wall_us = clock_now_us();
     if (parts.writer)
         seal(&parts);
     count(&parts, STORE, begin_us);
+    bench->store_wall_us += clock_now_us() - wall_us;
     reader_destroy(parts.reader);
     block_encoder_destroy(parts.encoder);
     arena_destroy(parts.read);
@@ -463,8 +467,10 @@ int main(int argc, char **argv)
         run_parts(&bench);
     bench.total_us = clock_process_us() - begin_us + bench.us[PREPARE];
     (void)printf("{\"records\": %" PRIu64 ", \"seals\": %" PRIu64
-                 ", \"fsync_us\": %" PRId64 ", \"total\": %" PRId64,
-                 bench.records, bench.seals, bench.fsync_us, bench.total_us);
+                 ", \"fsync_us\": %" PRId64 ", \"stored\": %" PRIu64
+                 ", \"store_wall\": %" PRId64 ", \"total\": %" PRId64,
+                 bench.records, bench.seals, bench.fsync_us, bench.stored_bytes,
+                 bench.store_wall_us, bench.total_us);
     for (int part = 0; part < PART_COUNT; part++)
         (void)printf(", \"%s\": %" PRId64, part_names[part], bench.us[part]);
     (void)printf("}\n");
