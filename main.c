@@ -20,8 +20,10 @@
 #include "core/log.h"
 #include "core/platform.h"
 #include "core/process.h"
+#include "core/stop_signal.h"
 #include "core/transport.h"
 #include "core/version.h"
+#include "worker/endpoint_file.h"
 #include "worker/executor.h"
 #include "worker/worker_loop.h"
 
@@ -29,7 +31,8 @@ enum {
     EXIT_WRONG = 2,
     FRAME_MAX = 64 << 20,
     ARENA_BLOCK = 16 << 10,
-    ENDPOINT_SIZE = 512
+    ENDPOINT_SIZE = 512,
+    ENDPOINT_MS = 200
 };
 
 static int fail(const struct error *error)
@@ -80,27 +83,24 @@ static const struct argument_command worker_command = {
     .summary = "Join a coordinator and work until it has no more.",
     .specs = worker_specs};
 
-/* Wait for JOB/endpoint to say where the coordinator is. */
-static bool read_endpoint(const char *job, char *endpoint)
+/* Work for whatever coordinator the job has: each one names its endpoint anew. */
+static enum error_code work_for_job(struct worker_settings *settings, struct error *error)
 {
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/endpoint", job);
-    for (;; clock_sleep_ms(200)) {
-        FILE *file = fopen(path, "re");
-        if (!file)
-            continue;
-        bool is_read = fgets(endpoint, ENDPOINT_SIZE, file) != NULL;
-        (void)fclose(file);
-        endpoint[strcspn(endpoint, "\n")] = 0;
-        if (is_read && endpoint[0])
-            return true;
+    char endpoint[ENDPOINT_SIZE] = "";
+    enum error_code code = ERROR_CLOSED;
+    settings->options.endpoint = endpoint;
+    while (code == ERROR_CLOSED && !stop_signal_count()) {
+        if (endpoint_file_read(settings->job, endpoint, sizeof endpoint))
+            code = worker_run(settings, error);
+        else
+            clock_sleep_ms(ENDPOINT_MS);
     }
+    return code == ERROR_CLOSED ? OK : code; /* a signal */
 }
 
 static int work(const struct arguments *arguments, int parent)
 {
     struct error error = {0};
-    char endpoint[ENDPOINT_SIZE] = "";
     const char *connect = arguments_value(arguments, "--connect");
     const char *job = arguments_value(arguments, "--job");
     const char *count = arguments_value(arguments, "--executors");
@@ -112,8 +112,6 @@ static int work(const struct arguments *arguments, int parent)
                       "--executors from 1 to 4096\n");
         return EXIT_WRONG;
     }
-    if (job && read_endpoint(job, endpoint))
-        connect = endpoint;
     struct worker_settings settings = {
         .transport = &transport_zmq,
         .options = {.endpoint = connect,
@@ -122,9 +120,13 @@ static int work(const struct arguments *arguments, int parent)
         .executors = (uint32_t)executors,
         .is_own = parent > 0,
         .parent = parent,
-        .waits_for_ever = parent == 0};
+        .waits_for_ever = parent == 0,
+        .job = job};
     log_open("worker", LEVEL_WARNING);
-    return worker_run(&settings, &error) == OK ? 0 : fail(&error);
+    stop_signal_catch(settings.is_own); /* the terminal tells the coordinator, too */
+    enum error_code code =
+        job ? work_for_job(&settings, &error) : worker_run(&settings, &error);
+    return code == OK ? 0 : fail(&error);
 }
 
 static int main_worker(int argc, char **argv)

@@ -15,6 +15,7 @@
 #include "core/scratch.h"
 #include "core/stop_signal.h"
 #include "stages/registry.h"
+#include "worker/endpoint_file.h"
 #include "worker/worker_state.h"
 
 enum {
@@ -27,6 +28,8 @@ enum {
     STOP_MS = 2000,       /* a silent coordinator is not waited for when we are to stop */
     DRAIN_MS = 1000,
     RANK_DRAIN_MS = 30000,
+    UNANSWERED_MS = 3000,
+    ENDPOINT_SIZE = 512,
     PATH_SIZE = 4096,
     ARENA_BLOCK = 64 << 10
 };
@@ -322,19 +325,41 @@ static enum error_code advance(struct worker *worker, int64_t now_ms, struct err
     return code;
 }
 
-static enum error_code check_coordinator(const struct worker *worker, int64_t now_ms,
+/* No answer yet: is it because the job's coordinator is elsewhere by now? */
+static enum error_code check_endpoint(struct worker *worker, int64_t now_ms,
+                                      struct error *error)
+{
+    const struct worker_settings *settings = worker->settings;
+    char endpoint[ENDPOINT_SIZE];
+    if (now_ms - worker->heartbeat_ms < UNANSWERED_MS)
+        return OK;
+    if (!worker->has_complained && settings->waits_for_ever) {
+        log_at(LEVEL_WARNING,
+               "no coordinator answers at %s yet (or it has other keys): still trying",
+               settings->options.endpoint);
+        worker->has_complained = true;
+    }
+    worker->heartbeat_ms = now_ms;
+    if (settings->job && endpoint_file_read(settings->job, endpoint, sizeof endpoint) &&
+        strcmp(endpoint, settings->options.endpoint) != 0)
+        return error_set(error, ERROR_CLOSED, "the coordinator is elsewhere now");
+    return OK;
+}
+
+static enum error_code check_coordinator(struct worker *worker, int64_t now_ms,
                                          struct error *error)
 {
     if (worker->settings->is_own && getppid() != worker->settings->parent)
         return error_set(error, ERROR_CLOSED, "the coordinator is gone");
     if (stop_signal_count() && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
         return error_set(error, ERROR_CLOSED, "stopped by a signal");
+    if (!worker->pipeline)
+        return check_endpoint(worker, now_ms, error);
     int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
     if (worker->settings->is_rank && limit_ms < RANK_LOST_MS)
         limit_ms = RANK_LOST_MS;
     /* One of the coordinator's own lives as long as it does, stopped or not. */
-    if (worker->pipeline && !worker->settings->is_own &&
-        now_ms - worker->heard_ms > limit_ms)
+    if (!worker->settings->is_own && now_ms - worker->heard_ms > limit_ms)
         return error_set(error, ERROR_CLOSED, "the coordinator is silent");
     return OK;
 }
@@ -342,7 +367,7 @@ static enum error_code check_coordinator(const struct worker *worker, int64_t no
 static enum error_code converse(struct worker *worker, struct error *error)
 {
     enum error_code code = send_hello(worker, error);
-    int64_t round_ms = worker->heard_ms = clock_now_ms();
+    int64_t round_ms = worker->heard_ms = worker->heartbeat_ms = clock_now_ms();
     while (code == OK && !worker->is_leaving) {
         int64_t now_ms = clock_now_ms();
         if (now_ms - round_ms > PAUSE_MS) /* who is stopped hears nothing */
@@ -457,7 +482,9 @@ enum error_code worker_run(const struct worker_settings *settings, struct error 
         code = serve_once(settings, &transport, error);
         bool is_lost = code == ERROR_CLOSED && !settings->is_own &&
                        settings->waits_for_ever && !stop_signal_count();
-        if (!is_lost)
+        if (is_lost && settings->job)
+            log_at(LEVEL_WARNING, "%s: looking for a new one", error ? error->text : "");
+        if (!is_lost || settings->job)
             break;
         log_at(LEVEL_WARNING, "%s: joining anew", error ? error->text : "lost");
         code = OK;

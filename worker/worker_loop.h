@@ -17,10 +17,12 @@ struct worker_settings {
     int parent;          /* is_own: process number of the coordinator */
     bool is_rank;        /* of an MPI run */
     bool waits_for_ever; /* no coordinator yet: try until there is one */
+    const char *job;     /* whose endpoint was read from its directory, or NULL */
 };
 
 /* Work until the coordinator says BYE, a signal says stop, or it cannot go on. OK: an
- * orderly end. ERROR_CONFIG: the coordinator refused us, or the machine cannot serve. */
+ * orderly end. ERROR_CONFIG: the coordinator refused us, or the machine cannot serve.
+ * ERROR_CLOSED, with a job: its coordinator is gone, or listens elsewhere now. */
 enum error_code worker_run(const struct worker_settings *settings, struct error *error);
 
 #endif

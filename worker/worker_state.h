@@ -140,7 +140,7 @@ struct worker {
     uint64_t records, bytes; /* of executors that are gone */
     int64_t heartbeat_ms, heard_ms, watchdog_ms;
     uint32_t told_credit, told_streams;
-    bool is_flushing, is_draining, is_drained, is_leaving, has_returned;
+    bool is_flushing, is_draining, is_drained, is_leaving, has_returned, has_complained;
     enum error_code verdict; /* why is_leaving */
     struct bytes message, control;
 };
