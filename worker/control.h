@@ -30,7 +30,7 @@ enum control_type {
     CONTROL_READY,    /* set up */
     CONTROL_PREPARED, /* u32 phase */
     CONTROL_OPENED, /* u32 phase, u32 count, count x text: entries of a volume taken over */
-    CONTROL_FINISHED, /* u64 volume bytes, u32 count, count x text: entries, committed */
+    CONTROL_FINISHED, /* u64 us they took, u32 count, count x text: entries, committed */
     CONTROL_FILLED,   /* struct control_filled */
     CONTROL_SEALED,   /* struct control_sealed */
     CONTROL_FAILED    /* u8 control_type that failed, u64 shard, u8 error_code, text */

@@ -250,7 +250,8 @@ enum error_code executor_commit(struct executor *executor, struct error *error)
     if (code != OK)
         return code;
     bytes_reset(&executor->message);
-    bytes_put_u64(&executor->message, output_bytes(executor->output));
+    bytes_put_u64(&executor->message, (uint64_t)executor->finished_us);
+    executor->finished_us = 0;
     report_entries(executor);
     return executor_send(executor, CONTROL_FINISHED, error);
 }

@@ -45,6 +45,7 @@ struct executor {
 
     struct bytes finished; /* entries not yet told: varint size, bytes */
     uint32_t finished_count;
+    int64_t finished_us;     /* what they took, on the clock */
     int64_t commit_ms;       /* of the last commit */
     int64_t volume_since_ms; /* first shard in the volume; 0: it is empty */
     uint32_t volume_shards, volume_number;

@@ -51,8 +51,10 @@ static enum error_code run_shard(struct executor *executor, shard_id shard,
                             .arena = executor->batch_arena};
     const struct shard_entry *entry;
     struct error failure = {0};
+    int64_t began_us = clock_now_us();
     enum error_code code =
         shard_run(&run, shard, lease->generation, &isolation, &entry, &failure);
+    executor->finished_us += clock_now_us() - began_us;
     if (code == OK)
         return note_finished(executor, entry, error);
     if (is_of_shard(code)) {

@@ -220,12 +220,11 @@ static bool is_stream(struct member *member, shard_id shard)
     return false;
 }
 
-static void note_duration(struct worker *worker, uint64_t cpu_us)
+/* On the clock, not in CPU time: a stage may wait for something. */
+static void note_duration(struct worker *worker, uint64_t total_us, uint32_t count)
 {
-    int64_t us = (int64_t)cpu_us + 1;
-    worker->shard_us = worker->shard_us ? (worker->shard_us * 7 + us) / 8 : us;
-    if (worker->shard_us == 0)
-        worker->shard_us = 1;
+    int64_t us = (int64_t)(total_us / count) + 1;
+    worker->shard_us = worker->shard_us ? (worker->shard_us * 3 + us) / 4 : us;
 }
 
 /* Entries of finished shards, from FINISHED or OPENED. */
@@ -250,7 +249,6 @@ static enum error_code take_entries(struct worker *worker, struct member *member
         bytes_put_u32(&member->entries, epoch);
         bytes_put_text(&member->entries, bytes, size);
         member->entry_count++;
-        note_duration(worker, entry.cpu_us);
     }
     if (count)
         member->deaths = 0;
@@ -388,6 +386,17 @@ static enum error_code gave_up(struct worker *worker, const struct member *membe
     return OK; /* its death counts against each of its shards */
 }
 
+static enum error_code finished(struct worker *worker, struct member *member,
+                                struct cursor in, struct error *error)
+{
+    uint64_t total_us = cursor_u64(&in);
+    struct cursor entries = in;
+    uint32_t count = cursor_u32(&in);
+    if (count)
+        note_duration(worker, total_us, count);
+    return take_entries(worker, member, &entries, error);
+}
+
 /* Something that the executor was asked for went wrong; it lives on, or says farewell. */
 static enum error_code failed(struct worker *worker, struct member *member,
                               struct cursor in, struct error *error)
@@ -432,8 +441,7 @@ static enum error_code dispatch(struct worker *worker, struct member *member,
     case CONTROL_OPENED:
         return opened(worker, member, &in, error);
     case CONTROL_FINISHED:
-        (void)cursor_u64(&in);
-        return take_entries(worker, member, &in, error);
+        return finished(worker, member, in, error);
     case CONTROL_FILLED:
         if (!control_read_filled(&in, &filled))
             break;
