@@ -22,6 +22,8 @@ struct retried {
     shard_id shard;
 };
 
+static const char retry_name[] = "retry"; /* in the ledger's meta table */
+
 struct books {
     const char *folder; /* borrowed */
     const struct job_plan *plan;
@@ -31,7 +33,7 @@ struct books {
     struct phase_totals *totals; /* (phase_count) */
     struct hash128 *digests;     /* (phase_count) */
     struct retried *retried;     /* owned, sorted by phase and shard */
-    size_t retried_count, retried_capacity;
+    size_t retried_count;
     struct bytes buffer;
     uint32_t next_volume;
     const char **known_volumes; /* sorted "PHASE/NAME" while volumes are taken up */
@@ -55,6 +57,13 @@ static const struct retried *find_retried(const struct books *books, uint32_t ph
     return NULL;
 }
 
+/* Is the entry of before a retry that has not come to this shard yet? */
+static bool is_outdated(const struct books *books, const struct shard_entry *entry)
+{
+    const struct retried *item = find_retried(books, entry->phase, entry->shard);
+    return item && entry->generation < item->generation;
+}
+
 static void add_totals(struct books *books, const struct shard_entry *entry)
 {
     struct phase_totals *totals = &books->totals[entry->phase];
@@ -74,7 +83,7 @@ static enum error_code sum_entry(const struct shard_entry *entry, uint32_t volum
     struct books *books = user;
     (void)volume_id;
     (void)error;
-    if (!find_retried(books, entry->phase, entry->shard))
+    if (!is_outdated(books, entry))
         add_totals(books, entry);
     return OK;
 }
@@ -255,6 +264,109 @@ static enum error_code adopt_volumes(struct books *books, struct error *error)
     return code == OK ? ledger_commit(books->ledger, error) : code;
 }
 
+/* ---- retry ---- */
+
+struct retry_scan {
+    struct books *books;
+    uint32_t phase;
+    bool is_all; /* an earlier phase changes: everything behind it is done again */
+    struct retried *items; /* owned */
+    size_t count, capacity;
+};
+
+/* Append to a list sorted by phase and shard: items come in this order. */
+static enum error_code add_retried(struct retry_scan *scan, struct retried item,
+                                   struct error *error)
+{
+    struct retried *grown =
+        array_grow(scan->items, &scan->capacity, scan->count + 1, sizeof *grown);
+    if (!grown)
+        return error_set(error, ERROR_MEMORY, "no memory for shards to retry");
+    scan->items = grown;
+    scan->items[scan->count++] = item;
+    return OK;
+}
+
+static enum error_code scan_entry(const struct shard_entry *entry, uint32_t volume_id,
+                                  void *user, struct error *error)
+{
+    struct retry_scan *scan = user;
+    struct books *books = scan->books;
+    (void)volume_id;
+    if (!scan->is_all && entry->reject_count == 0 && !is_outdated(books, entry))
+        return OK;
+    return add_retried(scan,
+                       (struct retried){.phase = scan->phase,
+                                        .shard = entry->shard,
+                                        .generation = entry->generation + 1},
+                       error);
+}
+
+/* A retry that is stopped goes on with the next session: the list goes into the ledger,
+ * and its phases are not complete. */
+static enum error_code note_retry(struct books *books, struct error *error)
+{
+    struct bytes *buffer = &books->buffer;
+    struct index *index;
+    bytes_reset(buffer);
+    for (size_t i = 0; i < books->retried_count; i++) {
+        bytes_put_u32(buffer, books->retried[i].phase);
+        bytes_put_u32(buffer, books->retried[i].generation);
+        bytes_put_u64(buffer, books->retried[i].shard);
+    }
+    if (buffer->is_bad)
+        return error_set(error, ERROR_MEMORY, "no memory for shards to retry");
+    enum error_code code =
+        ledger_put_meta(books->ledger, retry_name, buffer->data, buffer->size, error);
+    for (size_t i = 0; code == OK && i < books->retried_count; i++) {
+        struct phase_record record;
+        uint32_t phase = books->retried[i].phase;
+        if (i > 0 && books->retried[i - 1].phase == phase)
+            continue;
+        arena_reset(books->scratch);
+        code = ledger_commit(books->ledger, error);
+        if (code == OK)
+            code = ledger_index(books->ledger, &index, error);
+        if (code != OK)
+            return code;
+        code = index_get_phase(index, phase, books->scratch, &record, error);
+        index_close(index);
+        record.is_complete = false;
+        if (code == OK)
+            code = ledger_put_phase(books->ledger, &record, error);
+    }
+    return code;
+}
+
+/* What a retry that was stopped had still to do. */
+static enum error_code recall_retry(struct books *books, struct error *error)
+{
+    struct index *index;
+    const void *data;
+    size_t size;
+    enum error_code code = ledger_commit(books->ledger, error);
+    if (code == OK)
+        code = ledger_index(books->ledger, &index, error);
+    if (code != OK)
+        return code;
+    struct retry_scan scan = {.books = books};
+    code = index_get_meta(index, retry_name, &data, &size, error);
+    struct cursor in = cursor_over(data, code == OK ? size : 0);
+    while (code == OK && cursor_left(&in)) {
+        struct retried item;
+        item.phase = cursor_u32(&in);
+        item.generation = cursor_u32(&in);
+        item.shard = cursor_u64(&in);
+        if (in.is_bad)
+            break;
+        code = add_retried(&scan, item, error);
+    }
+    index_close(index);
+    books->retried = scan.items;
+    books->retried_count = scan.count;
+    return code == ERROR_CLOSED ? OK : code;
+}
+
 /* ---- life ---- */
 
 static enum error_code open_ledger(struct books *books, const char *scratch,
@@ -308,6 +420,8 @@ enum error_code books_open(const char *folder, const char *scratch,
     if (code == OK)
         code = adopt_volumes(made, error);
     if (code == OK)
+        code = recall_retry(made, error);
+    if (code == OK)
         code = compute_totals(made, error);
     if (code != OK)
         books_close(made);
@@ -358,14 +472,6 @@ static enum error_code derive_runs(struct books *books, struct index *index,
     return OK;
 }
 
-static bool is_phase_retried(const struct books *books, uint32_t phase)
-{
-    for (size_t i = 0; i < books->retried_count; i++)
-        if (books->retried[i].phase == phase)
-            return true;
-    return false;
-}
-
 /* The planned manifest with what is known of its streams. */
 static void merge_manifest(const struct manifest *planned, const struct manifest *known,
                            struct manifest *manifest)
@@ -402,8 +508,6 @@ enum error_code books_phase(struct books *books, uint32_t phase, struct arena *a
         *manifest = *planned;
     }
     index_close(index);
-    if (is_phase_retried(books, phase))
-        *is_complete = false;
     if (code != OK || *is_complete)
         return code;
     struct phase_record fresh = {.phase = phase,
@@ -440,33 +544,7 @@ enum error_code books_complete_phase(struct books *books, uint32_t phase,
     return code == OK ? books_publish(books, error) : code;
 }
 
-/* ---- retry ---- */
-
-struct retry_scan {
-    struct books *books;
-    uint32_t phase;
-    bool is_all; /* an earlier phase changes: everything behind it is done again */
-    uint32_t count;
-};
-
-static enum error_code scan_entry(const struct shard_entry *entry, uint32_t volume_id,
-                                  void *user, struct error *error)
-{
-    struct retry_scan *scan = user;
-    struct books *books = scan->books;
-    (void)volume_id;
-    if (!scan->is_all && entry->reject_count == 0)
-        return OK;
-    struct retried *retried = array_grow(books->retried, &books->retried_capacity,
-                                         books->retried_count + 1, sizeof *retried);
-    if (!retried)
-        return error_set(error, ERROR_MEMORY, "no memory for shards to retry");
-    books->retried = retried;
-    books->retried[books->retried_count++] = (struct retried){
-        .phase = scan->phase, .shard = entry->shard, .generation = entry->generation + 1};
-    scan->count++;
-    return OK;
-}
+/* ---- trying again ---- */
 
 enum error_code books_retry(struct books *books, uint32_t *shard_count,
                             struct error *error)
@@ -478,12 +556,17 @@ enum error_code books_retry(struct books *books, uint32_t *shard_count,
         scan.is_all = scan.count > 0;
         code = each_shard(books, p, scan_entry, &scan, error);
     }
+    free(books->retried);
+    books->retried = scan.items;
+    books->retried_count = scan.count;
+    if (code == OK)
+        code = note_retry(books, error);
     for (size_t i = 0; code == OK && i < books->retried_count; i++)
         code = ledger_drop_suspects(books->ledger, books->retried[i].phase,
                                     books->retried[i].shard, error);
     if (code != OK)
         return code;
-    *shard_count = scan.count;
+    *shard_count = (uint32_t)scan.count;
     return compute_totals(books, error);
 }
 
@@ -517,7 +600,7 @@ static enum error_code fill_done(const struct shard_entry *entry, uint32_t volum
     struct filling *filling = user;
     (void)volume_id;
     (void)error;
-    if (!find_retried(filling->books, entry->phase, entry->shard))
+    if (!is_outdated(filling->books, entry))
         schedule_mark_done(filling->schedule, entry->shard);
     return OK;
 }
