@@ -52,7 +52,7 @@ struct coordinator {
     struct error failure;
 
     int64_t started_ms, phase_ms, beat_ms, tick_ms, commit_ms, publish_ms, progress_ms,
-        status_ms, publish_cost_ms;
+        status_ms, publish_cost_ms, company_ms; /* when a worker was last there */
     bool has_uncommitted, has_unpublished;
     uint64_t fsync_count;
     int64_t fsync_us;

@@ -17,6 +17,7 @@ enum {
     PUBLISH_SHARE = 20, /* publishing may take one part in so many of the time */
     STATUS_MS = 1000,
     FAREWELL_MS = 1000,
+    ALONE_MS = 10000, /* under MPI, where nobody can join later */
     FRAMES_AT_ONCE = 1024,
     ARENA_BLOCK = 64 << 10
 };
@@ -118,6 +119,21 @@ static enum error_code publish(struct coordinator *coordinator, struct error *er
     return code;
 }
 
+/* Under MPI: when all ranks are lost, there is nobody to wait for. */
+static enum error_code check_company(struct coordinator *coordinator, int64_t now_ms,
+                                     struct error *error)
+{
+    bool is_alone = !coordinator->settings->endpoint[0] && coordinator->next_number > 1;
+    for (size_t i = 0; is_alone && i < coordinator->peer_count; i++)
+        is_alone = !coordinator->peers[i].is_joined;
+    if (!is_alone)
+        coordinator->company_ms = now_ms;
+    if (now_ms - coordinator->company_ms < ALONE_MS)
+        return OK;
+    return error_set(error, ERROR_FATAL,
+                     "no worker is left; the same command goes on with the job");
+}
+
 /* What is due by the clock. */
 static enum error_code keep_house(struct coordinator *coordinator, int64_t now_ms,
                                   struct error *error)
@@ -134,6 +150,8 @@ static enum error_code keep_house(struct coordinator *coordinator, int64_t now_m
         code = dispatch_event(coordinator, &tick, error);
         if (code == OK)
             code = own_workers_watch(coordinator, now_ms, error);
+        if (code == OK)
+            code = check_company(coordinator, now_ms, error);
     }
     if (code == OK && now_ms - coordinator->beat_ms >= LOCK_BEAT_MS) {
         coordinator->beat_ms = now_ms;
@@ -308,7 +326,7 @@ static struct coordinator *create_coordinator(const struct coordinator_settings 
     coordinator->settings = settings;
     coordinator->pipeline = settings->plan->pipeline;
     coordinator->next_number = 1;
-    coordinator->started_ms = clock_now_ms();
+    coordinator->started_ms = coordinator->company_ms = clock_now_ms();
     coordinator->has_unpublished = true; /* volumes taken up, records to be retried */
     coordinator->arena = arena_create(ARENA_BLOCK, 0);
     coordinator->phase_arena = arena_create(ARENA_BLOCK, 0);
