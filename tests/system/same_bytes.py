@@ -1,0 +1,193 @@
+"""same_bytes.py - the same digest for executors, shard sizes, transports and retold input"""
+# time limit: 900 s
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import system_lib as lib
+
+DOCUMENTS = 1500
+SHARDS = ("1KiB", "64KiB", "1MiB", "16MiB")
+EXECUTORS = (1, 2, 3, 8)
+
+ONE_PHASE = """name: one
+input: {paths: [%s], format: jsonl, text: text, key: id, columns: {lang: utf8, n: i64}}
+shard: {bytes: 64KiB}
+stages:
+  - normalize: {form: NFC, whitespace: collapse}
+  - filter: {min_length: 60, max_length: 6000}
+  - filter: {column: n, max: 900}
+  - tokenize: {vocabulary: %s, pattern: cl100k}
+  - exec:
+      command: [sed, -u, -E, 's/^.*"lang": ?"([a-z0-9]*)".*$/{"mark": "<\\1>"}/']
+      adds: [utf8 mark]
+output: {columns: [key, text, lang, tokens, mark]}
+store: {volume: 256KiB, seal: 300ms}
+"""
+
+TWO_PHASES = """name: two
+phases:
+  - name: first
+    input: {paths: [%s], format: jsonl, text: text, key: id, columns: {lang: utf8, n: i64}}
+    shard: {bytes: 64KiB}
+    stages:
+      - filter: {min_length: 60}
+      - tokenize: {vocabulary: %s, pattern: cl100k}
+    exchange: {by: %s, buckets: 7}
+  - name: second
+    input: {phase: first}
+    stages:
+      - normalize: {form: NFKC}
+      - filter: {column: n, max: 900}
+    output: {columns: [key, lang, n, tokens, text]}
+store: {volume: 256KiB, seal: 300ms}
+"""
+
+
+class Sameness:
+    """Runs one pipeline in many ways and compares what comes out."""
+
+    def __init__(self, work, name, pipeline):
+        self.work, self.name = work, name
+        self.pipeline = work.write(name + ".yaml", pipeline)
+        self.digests, self.shown = {}, {}
+        self.phases = ["first", "second"] if "\nphases:" in pipeline else [None]
+
+    def job(self):
+        return self.work.path("%s-%d.job" % (self.name, len(self.digests)))
+
+    def note(self, how, job, result):
+        """Compare a job that was run with those before it, and remove it."""
+        work, what = self.work, "%s, %s" % (self.name, how)
+        if work.ran(result, what + ": it runs"):
+            work.verified(job, what)
+            status = lib.status_of(job)
+            work.check(lib.account_holds(status) and status["state"] == "finished",
+                       what + ": the account holds", status)
+            option = [("--phase", name) if name else () for name in self.phases]
+            self.digests[how] = " ".join(work.digest(job, *words) for words in option)
+            shown = work.text("show", job)
+            if not self.shown:
+                self.shown = {how: shown}
+                self.first = (how, self.digests[how], shown)
+                work.check(shown.count("\n") > 100, what + ": records come out", shown[:300])
+            else:
+                work.equal(self.digests[how], self.first[1], what + ": the same digest")
+                work.check(shown == self.first[2], what + ": the same records in one order")
+        shutil.rmtree(job, ignore_errors=True)
+
+    def run(self, how, *words):
+        job = self.job()
+        result = self.work.millrace("run", self.pipeline, "--job", job, "--quiet", *words)
+        self.note(how, job, result)
+
+    def tcp(self):
+        """Three workers that come over TCP, and none of the coordinator's own."""
+        work, job = self.work, self.job()
+        child = work.start(lib.MILLRACE, "run", self.pipeline, "--job", job, "--quiet",
+                           "--workers", "0", "--bind", "tcp://127.0.0.1:0")
+        workers = [work.start(lib.MILLRACE, "worker", "--job", job, "--executors", "1")
+                   for _ in range(3)]
+        status = work.wait(child)
+        self.note("three workers over tcp", job, (status, "", lib.read_text(child.log)))
+        for worker in workers:
+            work.equal(work.wait(worker, 10), 0, self.name + ": a worker over tcp ends with 0")
+
+    def mpi(self, ranks, *words):
+        what = "mpirun -n %d" % ranks
+        if not shutil.which("mpirun") or not os.path.exists(
+                os.path.join(lib.ROOT, "millrace-mpi.so")):
+            self.work.skip("%s, %s" % (self.name, what), "no mpirun or no millrace-mpi.so here")
+            return
+        job = self.job()
+        result = self.work.run("mpirun", "-n", ranks, lib.MILLRACE, "run", self.pipeline, "--job",
+                               job, "--quiet", *words)
+        self.note(what, job, result)
+
+
+def forms(work):
+    """The same documents as one file, as one .zst, and as ten .gz: a path for each."""
+    rows = list(lib.documents(DOCUMENTS))
+    work.write("plain/a.jsonl", lib.as_lines(rows))
+    work.write("zst/a.jsonl.zst", lib.zstd(lib.as_lines(rows)))
+    tenth = len(rows) // 10
+    for part in range(10):
+        content = lib.as_lines(rows[part * tenth:(part + 1) * tenth])
+        work.write("gz/part-%d.jsonl.gz" % part, lib.gzip_bytes(content))
+    return {"plain": work.path("plain/*.jsonl"), "zst": work.path("zst/*.zst"),
+            "gz": work.path("gz/*.gz")}
+
+
+def compare_one_phase(work, paths, words):
+    shown = {}
+    for form, path in paths.items():
+        same = Sameness(work, form, ONE_PHASE % (lib.json.dumps(path), words))
+        same.run("1 executor", "--executors", "1")
+        shown[form] = same.first[2] if same.shown else form
+        for count in EXECUTORS[1:] if form == "plain" else (3,):
+            same.run("%d executors" % count, "--executors", str(count))
+        for size in SHARDS if form == "plain" else SHARDS[:3:2]:
+            same.run("shards of " + size, "--set", "shard.bytes=" + size)
+        same.run("two workers", "--workers", "2", "--executors", "2")
+        same.tcp()
+        if form == "plain":
+            same.mpi(2)
+        same.mpi(5, "--executors", "1")
+    for form in ("zst", "gz"):
+        work.check(shown[form] == shown["plain"], "show prints the same for %s and plain" % form)
+
+
+def compare_two_phases(work, paths, words):
+    for by, name, forms_used in (("hash(lang)", "hash", ("plain",)),
+                                 ("random(42)", "random", ("plain", "gz"))):
+        for form in forms_used:
+            path = lib.json.dumps(paths[form])
+            same = Sameness(work, "%s-%s" % (name, form), TWO_PHASES % (path, words, by))
+            same.run("1 executor", "--executors", "1")
+            same.run("3 executors", "--executors", "3")
+            same.run("small shards, two workers", "--workers", "2", "--executors", "2", "--set",
+                     "phases.0.shard.bytes=4KiB")
+            same.run("a hundred volumes", "--set", "phases.0.shard.bytes=4KiB", "--set",
+                     "store.volume=4KiB")
+            if form == "plain":
+                same.run("one shard", "--set", "phases.0.shard.bytes=16MiB")
+                same.tcp()
+                same.mpi(3, "--executors", "1")
+
+
+def compare_real(work):
+    """Real documents with a real vocabulary, where they are."""
+    shared, path = lib.shared_data(), lib.real_vocabulary()
+    if not shared or not path:
+        work.skip("real documents and a real vocabulary", "no shared data here")
+        return
+    sample = os.path.join(shared, "corpus/sample.jsonl.zst")
+    reader = lib.subprocess.Popen(["zstd", "-dcq", sample], stdout=lib.subprocess.PIPE)
+    content = reader.stdout.read(3 << 20)
+    reader.kill()
+    reader.stdout.close()
+    reader.wait()
+    content = content[:content.rindex(b"\n") + 1]
+    work.write("real/a.jsonl", content)
+    pipeline = ONE_PHASE.replace("lang: utf8, n: i64", "lang: utf8").replace(
+        "  - filter: {column: n, max: 900}\n", "")
+    same = Sameness(work, "real",
+                    pipeline % (lib.json.dumps(work.path("real/*.jsonl")), lib.json.dumps(path)))
+    same.run("1 executor", "--executors", "1")
+    same.run("shards of 1MiB, 8 executors", "--executors", "8", "--set", "shard.bytes=1MiB")
+    same.tcp()
+    same.mpi(2)
+
+
+def main():
+    work = lib.Workplace("same", 880)
+    words = lib.json.dumps(work.write("words.tiktoken", lib.vocabulary()))
+    paths = forms(work)
+    compare_one_phase(work, paths, words)
+    compare_two_phases(work, paths, words)
+    compare_real(work)
+    work.finish()
+
+
+main()
