@@ -5,7 +5,6 @@ its victim first and looks at the memory that executors share with their worker:
 one is inside a stage, which is leased work that nobody has published, is the victim killed
 and the strike counted. Used by tests/system/kills.py and tests/chaos/run.
 """
-import os
 import signal
 import socket
 import time

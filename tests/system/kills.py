@@ -92,7 +92,7 @@ def kill_members(work, chance, forms, form, transport, wanted=6):
 
 def kill_coordinators(work, chance, forms, form, transport, wanted=5):
     what = "%s over %s, the coordinator killed" % (form, transport)
-    storm = faults.Storm(work, chance, forms.pipeline(form, 8000), work.path("c.job"),
+    storm = faults.Storm(work, chance, forms.pipeline(form, 20000), work.path("c.job"),
                          transport=transport)
     while True:
         storm.start()
