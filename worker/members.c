@@ -220,11 +220,13 @@ static bool is_stream(struct member *member, shard_id shard)
     return false;
 }
 
-/* On the clock, not in CPU time: a stage may wait for something. */
+/* On the clock, not in CPU time: a stage may wait for something. Up at once and down
+ * slowly: shards without a record among long ones say nothing about the next. */
 static void note_duration(struct worker *worker, uint64_t total_us, uint32_t count)
 {
     int64_t us = (int64_t)(total_us / count) + 1;
-    worker->shard_us = worker->shard_us ? (worker->shard_us * 3 + us) / 4 : us;
+    worker->shard_us = us > worker->shard_us ? us : (worker->shard_us * 7 + us) / 8;
+    worker->shards_seen += count;
 }
 
 /* Entries of finished shards, from FINISHED or OPENED. */

@@ -241,6 +241,9 @@ static uint32_t queue_depth(const struct worker *worker)
     if (worker->shard_us <= 0)
         return 1;
     int64_t depth = 1 + QUEUE_US / worker->shard_us;
+    /* As many as were seen, at most: one short shard is no measure. */
+    if ((uint64_t)depth > 1 + worker->shards_seen / worker->member_count)
+        depth = 1 + (int64_t)(worker->shards_seen / worker->member_count);
     return depth > QUEUE_MAX ? QUEUE_MAX : (uint32_t)depth;
 }
 

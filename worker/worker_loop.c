@@ -170,6 +170,7 @@ static enum error_code begin_phase(struct worker *worker, uint32_t phase,
     worker->phase = phase;
     worker->phase_state = PHASE_PREPARING;
     worker->shard_us = 0;
+    worker->shards_seen = 0;
     worker->is_flushing = false;
     tasks_forget(worker);
     return members_begin_phase(worker, error);

@@ -136,6 +136,7 @@ struct worker {
     struct worker_slot *slots;
     uint32_t slot_made, slot_count; /* made at the start, and in use for this job */
 
+    uint64_t shards_seen;    /* finished here in this phase */
     int64_t shard_us;        /* running mean of what a shard takes; 0: not known */
     uint64_t records, bytes; /* of executors that are gone */
     int64_t heartbeat_ms, heard_ms, watchdog_ms;
