@@ -24,7 +24,7 @@ DEFINES  = -D_POSIX_C_SOURCE=200809L
 CFLAGS   = -std=c11 $(DEFINES) $(OPT) $(WARNINGS) -I. -fPIC $(SANITIZE)
 CXXFLAGS = -std=c++17 $(OPT) -Wall -Wextra -Wshadow -Werror -I. -fPIC -fno-exceptions \
            -fno-rtti $(SANITIZE)
-LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lmsgpackc -lm -ldl -lpthread
+LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lm -ldl -lpthread
 # Tests compare with an independent regular-expression engine.
 TEST_LDLIBS = -lcmocka -lpcre2-8 $(LDLIBS)
 
