@@ -140,7 +140,8 @@ enum error_code peers_send_all(struct coordinator *coordinator,
 {
     enum error_code code = OK;
     for (size_t i = 0; code == OK && i < coordinator->peer_count; i++)
-        if (coordinator->peers[i].link && coordinator->peers[i].number)
+        if (coordinator->peers[i].link &&
+            (coordinator->peers[i].number || message->type == MESSAGE_BYE))
             code = peers_send(coordinator, &coordinator->peers[i], message, error);
     return code;
 }
@@ -152,6 +153,12 @@ void peers_absorb(struct coordinator *coordinator, int timeout_ms)
     (void)peers_pump(coordinator, clock_now_ms(), NULL);
     (void)transport->type->receive(transport, timeout_ms, NULL, 0, &frame, NULL);
     struct peer *peer = frame.data ? peers_find(coordinator, frame.from) : NULL;
+    if (frame.data && !peer && link_frame_sender(frame.data, frame.size)) {
+        struct message bye = {.type = MESSAGE_BYE}; /* it came too late */
+        peer = add_peer(coordinator, frame.from);
+        if (peer)
+            (void)peers_send(coordinator, peer, &bye, NULL);
+    }
     if (!peer || !peer->link)
         return;
     size_t size;
