@@ -85,7 +85,8 @@ def kill_members(work, chance, forms, form, transport, wanted=6):
     work.check(storm.struck() >= wanted, what + ": each kill hit leased, unpublished work",
                "%s of %d" % (storm.strikes, wanted))
     # A stream is one lease, whose shards go to another worker together.
-    work.check(storm.total("retried" if form == "plain" else "changed_worker") >= 5,
+    work.check(storm.total("retried") >= 5 if form == "plain" else
+               storm.total("retried") >= 1 and storm.total("changed_worker") >= 5,
                what + ": shards were leased again",
                storm.counts)
     judge(work, storm, forms, form, what)

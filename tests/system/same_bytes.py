@@ -90,10 +90,11 @@ class Sameness:
         workers = [work.start(lib.MILLRACE, "worker", "--job", job, "--executors", "1")
                    for _ in range(3)]
         status = work.wait(child)
+        joined = lib.read_text(os.path.join(job, "log", "coordinator.log"))
         self.note("three workers over tcp", job, (status, "", lib.read_text(child.log)))
         for worker in workers:
-            # One that came too late to join waits for the next coordinator.
-            if not lib.wait_until(lambda who=worker: who.poll() is not None, 3):
+            # One that came too late to join waits for the next coordinator; no other may.
+            if "process %d," % worker.pid not in joined:
                 worker.terminate()
             work.equal(work.wait(worker, 10), 0, self.name + ": a worker over tcp ends with 0")
 
