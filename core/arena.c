@@ -1,18 +1,25 @@
 /* arena.c - memory that is released all at once */
 #include "core/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/platform.h"
 
-enum { BLOCK_ALIGN = 64 };
+enum {
+    BLOCK_ALIGN = 64,
+    MAPPED_FROM = 4 << 20 /* larger blocks come from the kernel, in large pages */
+};
 
 struct block {
     struct block *next;
     unsigned char *memory; /* owned, aligned to BLOCK_ALIGN */
     size_t size, used;
+    size_t clean; /* from here on the memory is zero */
+    bool is_mapped;
 };
 
 struct arena {
@@ -36,7 +43,10 @@ static void free_blocks(struct block *block)
 {
     while (block) {
         struct block *next = block->next;
-        free(block->memory);
+        if (block->is_mapped)
+            platform_unmap_memory(block->memory, block->size);
+        else
+            free(block->memory);
         free(block);
         block = next;
     }
@@ -77,12 +87,18 @@ static struct block *new_block(size_t size)
     if (!block)
         return NULL;
     void *memory = NULL;
-    if (posix_memalign(&memory, BLOCK_ALIGN, size) != 0) {
+    block->is_mapped = size >= MAPPED_FROM;
+    if (block->is_mapped)
+        memory = platform_map_memory(size);
+    else if (posix_memalign(&memory, BLOCK_ALIGN, size) != 0)
+        memory = NULL;
+    if (!memory) {
         free(block);
         return NULL;
     }
     block->memory = memory;
     block->size = size;
+    block->clean = block->is_mapped ? 0 : size;
     return block;
 }
 
@@ -102,7 +118,9 @@ static struct block *block_for(struct arena *arena, size_t size)
     return block;
 }
 
-void *arena_alloc_raw(struct arena *arena, size_t count, size_t size, size_t align)
+/* Memory of which the first *dirty bytes may be anything, the others are zero. */
+static void *take(struct arena *arena, size_t count, size_t size, size_t align,
+                  size_t *dirty)
 {
     size_t total;
     if (!size_multiply(count, size, &total) || total > SIZE_MAX / 2)
@@ -120,16 +138,28 @@ void *arena_alloc_raw(struct arena *arena, size_t count, size_t size, size_t ali
         start = 0;
     }
     block->used = start + total;
+    *dirty = block->clean > start ? block->clean - start : 0;
+    if (*dirty > total)
+        *dirty = total;
+    if (block->clean < block->used)
+        block->clean = block->used;
     arena->used += total;
     arena->latest = block->memory + start;
     return block->memory + start;
 }
 
+void *arena_alloc_raw(struct arena *arena, size_t count, size_t size, size_t align)
+{
+    size_t dirty;
+    return take(arena, count, size, align, &dirty);
+}
+
 void *arena_alloc(struct arena *arena, size_t count, size_t size, size_t align)
 {
-    void *pointer = arena_alloc_raw(arena, count, size, align);
+    size_t dirty;
+    void *pointer = take(arena, count, size, align, &dirty);
     if (pointer)
-        memset(pointer, 0, count * size);
+        memset(pointer, 0, dirty);
     return pointer;
 }
 

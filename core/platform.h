@@ -32,6 +32,10 @@ uint64_t platform_private_bytes(int pid);
 int platform_memory_file(const char *name, bool is_inherited);
 /* The limit on data memory (RLIMIT_DATA) of this process. */
 void platform_limit_memory(uint64_t bytes);
+/* Zeroed memory straight from the kernel, in large pages where it has them: fewer faults,
+ * and fewer misses where a table is looked up at random. NULL: there is none. */
+void *platform_map_memory(size_t size);
+void platform_unmap_memory(void *memory, size_t size);
 /* Let the disk begin with these bytes of a file, so that a later fsync() finds less to
  * wait for. A hint: it says nothing and promises nothing. */
 void platform_begin_writeback(int file, uint64_t offset, uint64_t size);

@@ -180,6 +180,30 @@ void platform_limit_memory(uint64_t bytes)
     (void)setrlimit(RLIMIT_CORE, &limit);
 }
 
+/* Large pages begin at multiples of their size: what is mapped too much is given back. */
+void *platform_map_memory(size_t size)
+{
+    const size_t page = (size_t)2 << 20;
+    size_t wanted = (size + 4095) & ~(size_t)4095;
+    if (wanted < size || wanted + page < wanted)
+        return NULL;
+    unsigned char *memory = mmap(NULL, wanted + page, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    size_t before = (page - (uintptr_t)memory % page) % page;
+    if (before)
+        (void)munmap(memory, before);
+    (void)munmap(memory + before + wanted, page - before);
+    (void)madvise(memory + before, wanted, MADV_HUGEPAGE);
+    return memory + before;
+}
+
+void platform_unmap_memory(void *memory, size_t size)
+{
+    (void)munmap(memory, (size + 4095) & ~(size_t)4095);
+}
+
 void platform_begin_writeback(int file, uint64_t offset, uint64_t size)
 {
     (void)sync_file_range(file, (off64_t)offset, (off64_t)size, SYNC_FILE_RANGE_WRITE);
