@@ -30,7 +30,7 @@ struct tokenize_state {
 
 /* The prepared file: this head, then the image of vocabulary.h. */
 enum { HEAD_SIZE = 64, HEAD_MAGIC = 0x316B6F74 };
-enum { VOCABULARY_SIZE_MAX = 256 << 20, WORK_BLOCK = 1 << 20 };
+enum { VOCABULARY_SIZE_MAX = 256 << 20, WORK_BLOCK = 4 << 20 };
 
 static const char *const pattern_choices[] = {"auto",  "r50k",   "p50k", "cl100k",
                                               "o200k", "llama3", "qwen", NULL};

@@ -149,7 +149,12 @@ enum error_code vocabulary_open(const void *image, size_t size,
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned char *piece,
                          size_t size)
 {
-    uint64_t hash = vocabulary_hash(piece, size);
+    return vocabulary_find_hashed(vocabulary, vocabulary_hash(piece, size), piece, size);
+}
+
+uint32_t vocabulary_find_hashed(const struct vocabulary *vocabulary, uint64_t hash,
+                                const unsigned char *piece, size_t size)
+{
     size_t mask = ((size_t)1 << (64 - vocabulary->piece_shift)) - 1;
     size_t i = (size_t)(hash >> vocabulary->piece_shift);
     for (;; i = (i + 1) & mask) {

@@ -67,6 +67,10 @@ enum error_code vocabulary_open(const void *image, size_t size,
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned char *piece,
                          size_t size);
 
+/* The same where the piece's vocabulary_hash() is known. */
+uint32_t vocabulary_find_hashed(const struct vocabulary *vocabulary, uint64_t hash,
+                                const unsigned char *piece, size_t size);
+
 /* The longest token that `text` (size >= 1) begins with, of those that merging makes. */
 uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
                             const unsigned char *text, size_t size);

@@ -1,21 +1,30 @@
 /* vocabulary_build.c - compile a list of tokens into the image of vocabulary.h */
 #include "stages/kernels/vocabulary_build.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/arena.h"
 #include "core/bytes.h"
+#include "core/compiler.h"
 #include "stages/kernels/merge.h"
 #include "stages/kernels/tiktoken_file.h"
 #include "stages/kernels/vocabulary.h"
 
 enum { IMAGE_ALIGN = 64, NODES_MAX = 1 << EDGE_NODE_BITS };
 
-struct trie { /* grows in the work arena */
-    uint64_t *edges;
+struct trie {
+    uint64_t *edges; /* a list while nodes are made, then the table */
     uint32_t *node_tokens;
-    uint32_t node_count, node_capacity, edge_count;
+    uint32_t node_count, edge_count;
     unsigned edge_shift;
+};
+
+/* Tokens in the order of their bytes. */
+struct sorted_token {
+    uint64_t key; /* the first eight bytes, the first uppermost; zeroes behind the end */
+    const unsigned char *bytes;
+    uint32_t size, id;
 };
 
 struct builder {
@@ -28,7 +37,6 @@ struct builder {
     uint64_t *pairs, *pair_filter, *pieces, *joins, *byte_joins;
     unsigned pair_shift, piece_shift, join_shift; /* 0: pieces are not cut */
     uint32_t *by_size;                            /* (count): ids, the shortest first */
-    uint32_t *nodes;                              /* (id_limit): trie node of a token */
     uint32_t size_max;
     struct trie trie;
 };
@@ -77,7 +85,6 @@ static bool allocate(struct builder *builder)
     builder->byte_joins = ARENA_NEW(builder->work, uint64_t, 65536 / 64);
     builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
     builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
-    builder->nodes = ARENA_RAW(builder->work, uint32_t, ids);
     builder->view = (struct vocabulary){.id_limit = list->id_limit,
                                         .token_count = list->count,
                                         .starts = builder->starts,
@@ -95,7 +102,7 @@ static bool allocate(struct builder *builder)
     return builder->starts && builder->bytes && builder->byte_ids &&
            builder->byte_pairs && builder->roots && builder->splits &&
            builder->prefixes && builder->pairs && builder->pair_filter &&
-           builder->pieces && builder->by_size && builder->nodes;
+           builder->pieces && builder->by_size;
 }
 
 /* Token bytes in the order of ids. */
@@ -116,25 +123,42 @@ static void lay_out_bytes(struct builder *builder)
                list->starts[i + 1] - list->starts[i]);
 }
 
+static void note_short_token(struct builder *builder, const unsigned char *token,
+                             size_t size, uint32_t id)
+{
+    if (size == 1)
+        builder->byte_ids[token[0]] = id;
+    if (size == 2)
+        builder->byte_pairs[token[0] << 8 | token[1]] = id;
+}
+
+/* Slots of a group of tokens first, so that their cache lines are on their way. */
 static enum error_code index_pieces(struct builder *builder, struct error *error)
 {
+    enum { GROUP = 32 };
+    uint64_t hashes[GROUP];
     size_t mask = ((size_t)1 << (64 - builder->piece_shift)) - 1;
     for (uint32_t i = 0; i < builder->list->count; i++) {
+        for (uint32_t k = i; i % GROUP == 0 && k < i + GROUP && k < builder->list->count;
+             k++) {
+            uint32_t id = builder->list->ids[k];
+            hashes[k % GROUP] =
+                vocabulary_hash(builder->bytes + builder->starts[id],
+                                vocabulary_token_size(&builder->view, id));
+            PREFETCH(builder->pieces + (hashes[k % GROUP] >> builder->piece_shift));
+        }
         uint32_t id = builder->list->ids[i];
         const unsigned char *token = builder->bytes + builder->starts[id];
         size_t size = vocabulary_token_size(&builder->view, id);
-        if (vocabulary_find(&builder->view, token, size) != TOKEN_NONE)
+        uint64_t hash = hashes[i % GROUP];
+        if (vocabulary_find_hashed(&builder->view, hash, token, size) != TOKEN_NONE)
             return error_set(error, ERROR_CONFIG,
                              "the token of rank %u stands there twice", (unsigned)id);
-        uint64_t hash = vocabulary_hash(token, size);
         size_t slot = (size_t)(hash >> builder->piece_shift);
         while (builder->pieces[slot] != SLOT_EMPTY)
             slot = (slot + 1) & mask;
         builder->pieces[slot] = hash << 32 | id;
-        if (size == 1)
-            builder->byte_ids[token[0]] = id;
-        if (size == 2)
-            builder->byte_pairs[token[0] << 8 | token[1]] = id;
+        note_short_token(builder, token, size, id);
     }
     return OK;
 }
@@ -242,113 +266,140 @@ static void add_joins(struct builder *builder, uint32_t id)
 
 /* ---- the trie of tokens that merging makes ---- */
 
-static bool trie_grow(struct builder *builder)
+/* By 16 bits of the key at a time, the lowest first. */
+static bool sort_by_key(struct sorted_token *tokens, uint32_t count, struct arena *work)
 {
-    struct trie *trie = &builder->trie;
-    unsigned shift = trie->edge_shift - 1;
-    size_t mask = ((size_t)1 << (64 - shift)) - 1;
-    uint64_t *edges = new_table(builder->work, mask + 1, sizeof *edges);
-    if (!edges)
+    enum { DIGIT = 16, DIGITS = 1 << DIGIT };
+    struct sorted_token *other = ARENA_RAW(work, struct sorted_token, count);
+    uint32_t *ends = ARENA_RAW(work, uint32_t, DIGITS);
+    if (!other || !ends)
         return false;
-    for (size_t i = 0; i <= mask / 2; i++) {
-        uint64_t edge = trie->edges[i];
-        if (edge == SLOT_EMPTY)
+    struct sorted_token *from = tokens;
+    struct sorted_token *to = other;
+    for (unsigned shift = 0; shift < 64; shift += DIGIT) { /* an even number of turns */
+        memset(ends, 0, DIGITS * sizeof *ends);
+        for (uint32_t i = 0; i < count; i++)
+            ends[from[i].key >> shift & (DIGITS - 1)]++;
+        for (uint32_t digit = 1; digit < DIGITS; digit++)
+            ends[digit] += ends[digit - 1];
+        for (uint32_t i = count; i-- > 0;)
+            to[--ends[from[i].key >> shift & (DIGITS - 1)]] = from[i];
+        struct sorted_token *swap = from;
+        from = to;
+        to = swap;
+    }
+    return true;
+}
+
+static int compare_bytes(const void *left, const void *right)
+{
+    const struct sorted_token *a = left;
+    const struct sorted_token *b = right;
+    int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
+/* The tokens of two bytes and more that merging makes, in the order of their bytes. */
+static struct sorted_token *sort_tokens(const struct builder *builder, uint32_t *count)
+{
+    struct sorted_token *tokens =
+        ARENA_RAW(builder->work, struct sorted_token, builder->list->count);
+    uint32_t used = 0;
+    for (uint32_t i = 0; tokens && i < builder->list->count; i++) {
+        uint32_t id = builder->list->ids[i];
+        size_t size = vocabulary_token_size(&builder->view, id);
+        if (builder->splits[2 * (size_t)id] == id)
             continue;
-        size_t slot = vocabulary_slot(edge >> EDGE_NODE_BITS, shift);
-        while (edges[slot] != SLOT_EMPTY)
-            slot = (slot + 1) & mask;
-        edges[slot] = edge;
+        struct sorted_token *token = &tokens[used++];
+        *token = (struct sorted_token){.bytes = builder->bytes + builder->starts[id],
+                                       .size = (uint32_t)size,
+                                       .id = id};
+        for (size_t k = 0; k < 8; k++)
+            token->key = token->key << 8 | (k < size ? token->bytes[k] : 0);
     }
-    trie->edges = edges;
-    trie->edge_shift = shift;
-    return true;
+    if (!tokens || !sort_by_key(tokens, used, builder->work))
+        return NULL;
+    for (uint32_t begin = 0, end; begin < used; begin = end) {
+        for (end = begin + 1; end < used && tokens[end].key == tokens[begin].key; end++)
+            ;
+        if (end - begin > 1)
+            qsort(tokens + begin, end - begin, sizeof *tokens, compare_bytes);
+    }
+    *count = used;
+    return tokens;
 }
 
-static bool trie_new_node(struct builder *builder, uint32_t token, uint32_t *node)
+static uint32_t common_prefix(const struct sorted_token *a, const struct sorted_token *b)
+{
+    uint32_t size = 0;
+    while (size < a->size && size < b->size && a->bytes[size] == b->bytes[size])
+        size++;
+    return size;
+}
+
+/* Nodes along one token, path[d] after d bytes; what it has in common with the token
+ * before stands there. A prefix comes before all that it begins, so that what a new node
+ * inherits is final. False: too many nodes. */
+static bool add_to_trie(struct builder *builder, const struct sorted_token *token,
+                        uint32_t common, uint32_t *path)
 {
     struct trie *trie = &builder->trie;
-    if (trie->node_count == NODES_MAX)
+    if ((uint64_t)trie->node_count + token->size > NODES_MAX)
         return false;
-    if (trie->node_count == trie->node_capacity) {
-        uint32_t *grown =
-            ARENA_RAW(builder->work, uint32_t, 2 * (size_t)trie->node_capacity);
-        if (!grown)
-            return false;
-        memcpy(grown, trie->node_tokens, sizeof *grown * trie->node_count);
-        trie->node_tokens = grown;
-        trie->node_capacity *= 2;
-    }
-    trie->node_tokens[trie->node_count] = token;
-    *node = trie->node_count++;
-    return true;
-}
-
-/* The child of `node` by `byte`, made where it is missing. */
-static bool trie_step(struct builder *builder, uint32_t *node, unsigned char byte)
-{
-    struct trie *trie = &builder->trie;
-    uint64_t key = (uint64_t)*node << 8 | byte;
-    size_t mask = ((size_t)1 << (64 - trie->edge_shift)) - 1;
-    size_t slot = vocabulary_slot(key, trie->edge_shift);
-    while (trie->edges[slot] != SLOT_EMPTY) {
-        if (trie->edges[slot] >> EDGE_NODE_BITS == key) {
-            *node = (uint32_t)(trie->edges[slot] & (NODES_MAX - 1));
-            return true;
+    for (uint32_t depth = common < 2 ? 2 : common + 1; depth <= token->size; depth++) {
+        uint32_t node = trie->node_count++;
+        path[depth] = node;
+        if (depth == 2) {
+            builder->roots[token->bytes[0] << 8 | token->bytes[1]] = node;
+            trie->node_tokens[node] = builder->byte_ids[token->bytes[0]];
+        } else {
+            uint64_t key = (uint64_t)path[depth - 1] << 8 | token->bytes[depth - 1];
+            trie->edges[trie->edge_count++] = key << EDGE_NODE_BITS | node;
+            trie->node_tokens[node] = trie->node_tokens[path[depth - 1]];
         }
-        slot = (slot + 1) & mask;
     }
-    uint32_t child;
-    if (!trie_new_node(builder, trie->node_tokens[*node], &child))
-        return false;
-    trie->edges[slot] = key << EDGE_NODE_BITS | child;
-    *node = child;
-    return ++trie->edge_count <= mask / 2 || trie_grow(builder);
+    builder->prefixes[token->id] = trie->node_tokens[path[token->size]];
+    trie->node_tokens[path[token->size]] = token->id;
+    return true;
 }
 
-/* Tokens come in by size, so that what a new node inherits is final, and the left part of
- * a token's pair has its node already: the way goes on from there. */
-static bool add_to_trie(struct builder *builder, uint32_t id)
+/* The list of edges becomes a table. */
+static bool index_edges(struct builder *builder)
 {
-    const unsigned char *token = builder->bytes + builder->starts[id];
-    size_t size = vocabulary_token_size(&builder->view, id);
-    uint32_t left = builder->splits[2 * (size_t)id];
-    if (size == 1 || left == id) /* bytes have no node; merging does not make the other */
-        return true;
-    size_t at = vocabulary_token_size(&builder->view, left);
-    uint32_t node = builder->nodes[left];
-    if (at == 1) {
-        uint32_t *root = &builder->roots[token[0] << 8 | token[1]];
-        if (*root == TOKEN_NONE &&
-            !trie_new_node(builder, builder->byte_ids[token[0]], root))
-            return false;
-        node = *root;
-        at = 2;
+    struct trie *trie = &builder->trie;
+    trie->edge_shift = table_shift(trie->edge_count);
+    size_t mask = ((size_t)1 << (64 - trie->edge_shift)) - 1;
+    uint64_t *table = new_table(builder->work, mask + 1, sizeof *table);
+    for (uint32_t i = 0; table && i < trie->edge_count; i++) {
+        uint64_t edge = trie->edges[i];
+        size_t slot = vocabulary_slot(edge >> EDGE_NODE_BITS, trie->edge_shift);
+        while (table[slot] != SLOT_EMPTY)
+            slot = (slot + 1) & mask;
+        table[slot] = edge;
     }
-    for (; at < size; at++) {
-        if (!trie_step(builder, &node, token[at]))
-            return false;
-    }
-    builder->nodes[id] = node;
-    builder->prefixes[id] = builder->trie.node_tokens[node];
-    builder->trie.node_tokens[node] = id;
-    return true;
+    trie->edges = table;
+    return table != NULL;
 }
 
 static bool build_trie(struct builder *builder)
 {
+    static const struct sorted_token nothing;
     struct trie *trie = &builder->trie;
-    trie->edge_shift = table_shift(2 * (uint64_t)builder->list->count);
-    trie->node_capacity = builder->list->count;
-    trie->edges = new_table(builder->work, (size_t)1 << (64 - trie->edge_shift),
-                            sizeof *trie->edges);
-    trie->node_tokens = ARENA_RAW(builder->work, uint32_t, trie->node_capacity);
-    if (!trie->edges || !trie->node_tokens)
+    size_t nodes_max = builder->starts[builder->id_limit]; /* one a byte at most */
+    uint32_t count = 0;
+    const struct sorted_token *tokens = sort_tokens(builder, &count);
+    uint32_t *path = ARENA_RAW(builder->work, uint32_t, (size_t)builder->size_max + 1);
+    trie->edges = ARENA_RAW(builder->work, uint64_t, nodes_max);
+    trie->node_tokens = ARENA_RAW(builder->work, uint32_t, nodes_max);
+    if (!tokens || !path || !trie->edges || !trie->node_tokens)
         return false;
-    for (uint32_t i = 0; i < builder->list->count; i++) {
-        if (!add_to_trie(builder, builder->by_size[i]))
+    const struct sorted_token *before = &nothing;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!add_to_trie(builder, &tokens[i], common_prefix(before, &tokens[i]), path))
             return false;
+        before = &tokens[i];
     }
-    return true;
+    return index_edges(builder);
 }
 
 /* ---- the image ---- */

@@ -266,6 +266,36 @@ static void a_token_that_merging_cannot_make_is_found_whole_only(void **state)
     setting_close(&setting);
 }
 
+static void long_tokens_with_the_same_beginning_are_told_apart(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    enum { DOUBLINGS = 5, ZERO = 256 + DOUBLINGS, FIRST = ZERO + 1 };
+    unsigned char text[40];
+    struct bytes file = small_vocabulary(none);
+    memset(text, 'a', sizeof text);
+    for (uint32_t i = 0; i < DOUBLINGS; i++) /* 2, 4, ... 32 letters */
+        small_vocabulary_put(&file, (const char *)text, (size_t)2 << i, 256 + i);
+    text[16] = 0; /* what pads the key of a shorter token */
+    small_vocabulary_put(&file, (const char *)text, 17, ZERO);
+    text[17] = 'a';
+    small_vocabulary_put(&file, (const char *)text, 18, FIRST);
+    struct setting setting;
+    setting_open(&setting, &file);
+    const struct vocabulary *vocabulary = &setting.vocabulary;
+    assert_int_equal(vocabulary_longest(vocabulary, text, 16), 259);
+    assert_int_equal(vocabulary_longest(vocabulary, text, 17), ZERO);
+    assert_int_equal(vocabulary_longest(vocabulary, text, sizeof text), FIRST);
+    assert_int_equal(vocabulary->prefixes[FIRST], ZERO);
+    assert_int_equal(vocabulary->prefixes[ZERO], 259);
+    assert_int_equal(vocabulary->prefixes[260], 259);
+    assert_int_equal(vocabulary->prefixes[256], 'a');
+    text[16] = 'a';
+    assert_int_equal(vocabulary_longest(vocabulary, text, 31), 259);
+    assert_int_equal(vocabulary_longest(vocabulary, text, 33), 260);
+    setting_close(&setting);
+}
+
 static void ids_may_have_holes(void **state)
 {
     (void)state;
@@ -367,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_trained_vocabulary_merges_as_the_plain_loop),
         cmocka_unit_test(equal_ranks_merge_from_the_left),
         cmocka_unit_test(a_token_that_merging_cannot_make_is_found_whole_only),
+        cmocka_unit_test(long_tokens_with_the_same_beginning_are_told_apart),
         cmocka_unit_test(ids_may_have_holes),
         cmocka_unit_test(a_token_given_twice_is_refused),
         cmocka_unit_test(a_damaged_image_is_refused),
