@@ -13,6 +13,7 @@
 #include <lmdb.h>
 
 #include "core/bytes.h"
+#include "core/platform.h"
 
 enum { TABLES_MAX = 8, PAGE_SIZE_MIN = 512, PAGE_SIZE_MAX = 65536 };
 
@@ -233,6 +234,13 @@ uint64_t store_bytes(const struct store *store)
     if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &facts) != 0)
         return 0;
     return ((uint64_t)info.me_last_pgno + 1) * facts.ms_psize;
+}
+
+void store_begin_writeback(const struct store *store, uint64_t offset, uint64_t size)
+{
+    int file;
+    if (mdb_env_get_fd(store->env, &file) == 0)
+        platform_begin_writeback(file, offset, size);
 }
 
 /* The next read shall see what was committed since, unless a cursor still needs the view. */

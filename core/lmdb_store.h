@@ -59,6 +59,8 @@ void store_rollback(struct store *store);
 
 /* Bytes of the file as of the last commit, without anything behind. */
 uint64_t store_bytes(const struct store *store);
+/* Let the disk begin with these bytes of the file: see platform_begin_writeback(). */
+void store_begin_writeback(const struct store *store, uint64_t offset, uint64_t size);
 /* How many values a table has, as of the last commit. */
 enum error_code store_count(struct store *store, size_t table, uint64_t *count,
                             struct error *error);

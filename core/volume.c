@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -17,7 +18,8 @@
 enum {
     ARENA_BLOCK = 1 << 20,
     KEYS_IN_MEMORY_MAX = 1 << 20, /* then they go to their table before the seal */
-    KEY_BYTES = 48                /* about what a key takes in the file */
+    KEY_BYTES = 48,               /* about what a key takes in the file */
+    EARLY_SIZE = 4 << 20
 };
 static const char META_KEY[] = "volume";
 
@@ -33,6 +35,8 @@ struct volume_writer {
     /* As of the last commit: */
     uint64_t committed_block;
     size_t committed_keys;
+    bool is_early;
+    uint64_t early_bytes; /* the disk has begun with those before */
 };
 
 static void destroy_writer(struct volume_writer *writer)
@@ -211,6 +215,23 @@ enum error_code volume_create(const char *path, const struct volume_meta *meta,
     }
 }
 
+void volume_write_early(struct volume_writer *writer, const char *folder)
+{
+    struct stat file, target;
+    writer->is_early = stat(writer->path, &file) == 0 && stat(folder, &target) == 0 &&
+                       file.st_dev == target.st_dev;
+}
+
+/* What a later commit changes once more is written twice: few pages. */
+static void begin_writeback(struct volume_writer *writer)
+{
+    uint64_t size = store_bytes(writer->store);
+    if (!writer->is_early || size < writer->early_bytes + EARLY_SIZE)
+        return;
+    store_begin_writeback(writer->store, writer->early_bytes, size - writer->early_bytes);
+    writer->early_bytes = size;
+}
+
 void volume_abandon(struct volume_writer *writer)
 {
     destroy_writer(writer);
@@ -350,6 +371,7 @@ enum error_code volume_commit(struct volume_writer *writer, struct error *error)
     writer->pending_bytes = 0;
     if (writer->committed_keys > KEYS_IN_MEMORY_MAX)
         (void)flush_keys(writer, NULL); /* the seal tries again */
+    begin_writeback(writer);
     return OK;
 }
 

@@ -195,6 +195,8 @@ static enum error_code open_volume(struct executor *executor, uint32_t phase,
     }
     enum error_code code = output_open(&executor->pipeline->phases[phase], &meta, path,
                                        &executor->output, &count, error);
+    if (code == OK)
+        output_write_early(executor->output, executor->setup.job_folder);
     executor->volume_shards = (uint32_t)count;
     executor->volume_since_ms = count ? clock_now_ms() : 0;
     return code;

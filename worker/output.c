@@ -55,6 +55,11 @@ enum error_code output_open(const struct phase_spec *phase,
     return code;
 }
 
+void output_write_early(struct output *output, const char *folder)
+{
+    volume_write_early(output->writer, folder);
+}
+
 void output_close(struct output *output)
 {
     if (!output)

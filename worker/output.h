@@ -19,6 +19,8 @@ enum error_code output_open(const struct phase_spec *phase,
                             const struct volume_meta *meta, const char *path,
                             struct output **output, uint64_t *shard_count,
                             struct error *error);
+/* See volume_write_early(). */
+void output_write_early(struct output *output, const char *folder);
 void output_close(struct output *output); /* the volume's file stays */
 
 /* One shard at a time, between begin and finish. What is not finished is forgotten by
