@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands/input_check.h"
 #include "commands/run_session.h"
 #include "core/arena.h"
 #include "core/arguments.h"
@@ -135,6 +136,21 @@ static bool absolute_path(const char *path, char *absolute, size_t size)
     return length > 0 && (size_t)length < size;
 }
 
+/* Tell every input pattern that is wrong, as `check` does. False: none is. */
+static bool tell_inputs(const struct pipeline *pipeline, struct arena *arena)
+{
+    struct diagnostics diagnostics = {.arena = arena};
+    for (size_t i = 0; i < pipeline->phase_count; i++) {
+        struct manifest unused;
+        if (pipeline->phases[i].input.format != FORMAT_PHASE)
+            (void)input_check_build(pipeline, &pipeline->phases[i], arena, &unused,
+                                    &diagnostics);
+    }
+    diagnostics_sort(&diagnostics);
+    diagnostics_print(&diagnostics, stderr);
+    return diagnostics.count > 0;
+}
+
 /* Read the pipeline, look at its input and at the job directory. 0: go on. */
 static int prepare(const char *path, const struct text_list *sets, const char *job,
                    bool is_extended, struct run_request *request, enum job_state *state,
@@ -164,10 +180,12 @@ static int prepare(const char *path, const struct text_list *sets, const char *j
         (void)error_set(&error, ERROR_MEMORY, "no memory for the job");
         return complain(&error);
     }
-    if (job_plan_make(pipeline, arena, plan, &error) != OK ||
-        job_examine(request->folder, plan, is_extended, arena, state, &error) != OK)
-        return complain(&error);
-    return 0;
+    enum error_code code = job_plan_make(pipeline, arena, plan, &error);
+    if (code == ERROR_CONFIG && tell_inputs(pipeline, arena))
+        return EXIT_WRONG;
+    if (code == OK)
+        code = job_examine(request->folder, plan, is_extended, arena, state, &error);
+    return code == OK ? 0 : complain(&error);
 }
 
 static int parse(const struct argument_command *command, int argc, char **argv,

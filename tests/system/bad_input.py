@@ -246,6 +246,21 @@ def refused(work, what, path, job, before, named, *words):
                *(name for name in snapshot(job) if snapshot(job)[name] != before.get(name)))
 
 
+def no_input(work):
+    """Every pattern that matches no file is told, at its own place."""
+    what, job = "two patterns without files", work.path("none.job")
+    path = work.write("none.yaml", "name: none\ninput:\n  paths:\n    - here.jsonl\n"
+                      "    - gone/*.jsonl\n    - away.jsonl\n  format: jsonl\n  text: text\n"
+                      "shard: {bytes: 1MiB}\nstages: [normalize: {}]\n")
+    work.write("here.jsonl", lib.as_lines(lib.documents(1, 1)))
+    status, _, err = work.millrace("run", path, "--job", job, "--quiet")
+    work.equal(status, 2, what + ": run exits with 2")
+    places = [line.rsplit("none.yaml:", 1)[1].split(": ")[0] for line in err.splitlines()
+              if "none.yaml:" in line]
+    work.equal(places, ["5:7", "6:7"], what + ": both are told")
+    work.check(not os.path.exists(job), what + ": no job directory")
+
+
 def vanished(work):
     """A file that goes away while the job runs."""
     what = "a file that vanishes"
@@ -300,6 +315,7 @@ def main():
     damaged(work, range(1, 5))
     odd_files(work)
     extend(work)
+    no_input(work)
     vanished(work)
     interrupt(work)
     work.finish()
