@@ -132,33 +132,42 @@ static void note_short_token(struct builder *builder, const unsigned char *token
         builder->byte_pairs[token[0] << 8 | token[1]] = id;
 }
 
-/* Slots of a group of tokens first, so that their cache lines are on their way. */
+static enum error_code index_piece(struct builder *builder, uint32_t id, uint64_t hash,
+                                   struct error *error)
+{
+    const unsigned char *token = builder->bytes + builder->starts[id];
+    size_t size = vocabulary_token_size(&builder->view, id);
+    if (vocabulary_find_hashed(&builder->view, hash, token, size) != TOKEN_NONE)
+        return error_set(error, ERROR_CONFIG, "the token of rank %u stands there twice",
+                         (unsigned)id);
+    size_t mask = ((size_t)1 << (64 - builder->piece_shift)) - 1;
+    size_t slot = (size_t)(hash >> builder->piece_shift);
+    while (builder->pieces[slot] != SLOT_EMPTY)
+        slot = (slot + 1) & mask;
+    builder->pieces[slot] = hash << 32 | id;
+    note_short_token(builder, token, size, id);
+    return OK;
+}
+
+/* Hashes of a group of tokens first, so that the slots are on their way. */
 static enum error_code index_pieces(struct builder *builder, struct error *error)
 {
     enum { GROUP = 32 };
     uint64_t hashes[GROUP];
-    size_t mask = ((size_t)1 << (64 - builder->piece_shift)) - 1;
-    for (uint32_t i = 0; i < builder->list->count; i++) {
-        for (uint32_t k = i; i % GROUP == 0 && k < i + GROUP && k < builder->list->count;
-             k++) {
-            uint32_t id = builder->list->ids[k];
-            hashes[k % GROUP] =
-                vocabulary_hash(builder->bytes + builder->starts[id],
-                                vocabulary_token_size(&builder->view, id));
-            PREFETCH(builder->pieces + (hashes[k % GROUP] >> builder->piece_shift));
+    const struct token_list *list = builder->list;
+    for (uint32_t begin = 0; begin < list->count; begin += GROUP) {
+        uint32_t count = list->count - begin < GROUP ? list->count - begin : GROUP;
+        const uint32_t *ids = list->ids + begin;
+        for (uint32_t i = 0; i < count; i++) {
+            hashes[i] = vocabulary_hash(builder->bytes + builder->starts[ids[i]],
+                                        vocabulary_token_size(&builder->view, ids[i]));
+            PREFETCH(builder->pieces + (hashes[i] >> builder->piece_shift));
         }
-        uint32_t id = builder->list->ids[i];
-        const unsigned char *token = builder->bytes + builder->starts[id];
-        size_t size = vocabulary_token_size(&builder->view, id);
-        uint64_t hash = hashes[i % GROUP];
-        if (vocabulary_find_hashed(&builder->view, hash, token, size) != TOKEN_NONE)
-            return error_set(error, ERROR_CONFIG,
-                             "the token of rank %u stands there twice", (unsigned)id);
-        size_t slot = (size_t)(hash >> builder->piece_shift);
-        while (builder->pieces[slot] != SLOT_EMPTY)
-            slot = (slot + 1) & mask;
-        builder->pieces[slot] = hash << 32 | id;
-        note_short_token(builder, token, size, id);
+        for (uint32_t i = 0; i < count; i++) {
+            enum error_code code = index_piece(builder, ids[i], hashes[i], error);
+            if (code != OK)
+                return code;
+        }
     }
     return OK;
 }
