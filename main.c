@@ -84,14 +84,16 @@ static const struct argument_command worker_command = {
     .specs = worker_specs};
 
 /* Work for whatever coordinator the job has: each one names its endpoint anew. */
-static enum error_code work_for_job(struct worker_settings *settings, struct error *error)
+static enum error_code work_for_job(const struct worker_settings *settings,
+                                    struct error *error)
 {
     char endpoint[ENDPOINT_SIZE] = "";
+    struct worker_settings named = *settings;
     enum error_code code = ERROR_CLOSED;
-    settings->options.endpoint = endpoint;
+    named.options.endpoint = endpoint;
     while (code == ERROR_CLOSED && !stop_signal_count()) {
         if (endpoint_file_read(settings->job, endpoint, sizeof endpoint))
-            code = worker_run(settings, error);
+            code = worker_run(&named, error);
         else
             clock_sleep_ms(ENDPOINT_MS);
     }
