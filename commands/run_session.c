@@ -119,13 +119,14 @@ static int print_summary(const struct run_request *request, struct arena *arena,
     if (!is_quiet) {
         double seconds = status.part.seconds > 0 ? status.part.seconds : 0.001;
         (void)fprintf(stderr,
-                      "%s %s in %.1f s: %" PRIu64 " records (%.1f MB) read\n"
+                      "%s %s in %.1f s: %" PRIu64 " record%s (%.1f MB) read\n"
                       "  %" PRIu64 " emitted, %" PRIu64 " dropped, %" PRIu64
-                      " quarantined; %" PRIu64 " shards, %.1f MB stored\n",
+                      " quarantined; %" PRIu64 " shard%s, %.1f MB stored\n",
                       status.name, status_state_name(status.part.state), seconds,
-                      account->read.records, (double)account->read.bytes / 1e6,
-                      account->emitted.records, account->dropped.records,
-                      account->quarantined.records, status.part.shards_done,
+                      account->read.records, account->read.records == 1 ? "" : "s",
+                      (double)account->read.bytes / 1e6, account->emitted.records,
+                      account->dropped.records, account->quarantined.records,
+                      status.part.shards_done, status.part.shards_done == 1 ? "" : "s",
                       (double)status.part.stored_bytes / 1e6);
         print_reasons(&status);
         (void)fprintf(stderr, "  job directory: %s\n", request->folder);
