@@ -6,31 +6,16 @@
 #include <string.h>
 
 #include "core/compiler.h"
-#include "stages/kernels/unicode_tables.h"
+#include "stages/kernels/split_classes.h"
+#include "stages/kernels/split_parts.h"
 
-/* Sets of classes are masks of 1 << class; they fit a byte. */
-enum {
-    SET_OTHER = 1 << CLASS_OTHER,
-    SET_MARK = 1 << CLASS_MARK,
-    SET_NUMBER = 1 << CLASS_NUMBER,
-    SET_NEWLINE = 1 << CLASS_NEWLINE,
-    SET_SPACE = 1 << CLASS_SPACE | 1 << CLASS_NEWLINE,
-    SET_LETTER = 1 << CLASS_UPPER | 1 << CLASS_LOWER | 1 << CLASS_LETTER,
-    SET_SYMBOL = SET_OTHER | SET_MARK,         /* [^\s\p{L}\p{N}] */
-    SET_BOTH = 1 << CLASS_LETTER | SET_MARK,   /* \p{Lm}\p{Lo}\p{M} */
-    SET_CAPITAL = 1 << CLASS_UPPER | SET_BOTH, /* with \p{Lu}\p{Lt} */
-    SET_SMALL = 1 << CLASS_LOWER | SET_BOTH,   /* with \p{Ll} */
-    SET_PREFIX = SET_SYMBOL | 1 << CLASS_SPACE /* [^\r\n\p{L}\p{N}] */
-};
-
-/* Class sets of ASCII bytes; 0 for bytes of 128 and more, so that loops stop there. */
 #define O SET_OTHER
-#define S (1 << CLASS_SPACE)
+#define S SET_GAP
 #define R SET_NEWLINE
 #define N SET_NUMBER
-#define U (1 << CLASS_UPPER)
-#define L (1 << CLASS_LOWER)
-static const uint8_t byte_sets[256] = {
+#define U SET_UPPER
+#define L SET_LOWER
+const uint8_t split_byte_sets[256] = {
     O, O, O, O, O, O, O, O, O, S, R, S, S, R, O, O, /* 00 */
     O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, /* 10 */
     S, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, /* 20 */
@@ -52,9 +37,7 @@ static bool is_continuation(unsigned char byte)
     return (byte & 0xC0) == 0x80;
 }
 
-/* The set of the one class of the character at `at`, a byte of 128 or more. */
-static unsigned wide_set(const unsigned char *at, const unsigned char *end,
-                         size_t *length)
+unsigned split_wide_set(const unsigned char *at, const unsigned char *end, size_t *length)
 {
     size_t left = (size_t)(end - at);
     uint32_t lead = at[0];
@@ -90,7 +73,7 @@ static inline unsigned set_at(const unsigned char *at, const unsigned char *end,
                               size_t *length)
 {
     *length = 1;
-    return *at < 0x80 ? byte_sets[*at] : wide_set(at, end, length);
+    return *at < 0x80 ? split_byte_sets[*at] : split_wide_set(at, end, length);
 }
 
 /* Past all characters of a set. */
@@ -98,12 +81,12 @@ static inline const unsigned char *skip(const unsigned char *at, const unsigned 
                                         unsigned set)
 {
     for (;;) {
-        while (at < end && byte_sets[*at] & set)
+        while (at < end && split_byte_sets[*at] & set)
             at++;
         if (at == end || *at < 0x80)
             return at;
         size_t length;
-        if (!(wide_set(at, end, &length) & set))
+        if (!(split_wide_set(at, end, &length) & set))
             return at;
         at += length;
     }
@@ -137,10 +120,9 @@ static inline const unsigned char *skip_letters(const unsigned char *at,
     return skip(skip_ascii_letters(at, end, 0x20), end, SET_LETTER);
 }
 
-/* 's 't 'm 'd 're 've 'll at an apostrophe: bytes matched, or 0. The long s (U+017F)
- * folds to s; no other letter here has a fold beyond ASCII. */
-static size_t contraction(const unsigned char *at, const unsigned char *end,
-                          bool folds_case)
+/* The long s (U+017F) folds to s; no other letter here has a fold beyond ASCII. */
+size_t split_contraction(const unsigned char *at, const unsigned char *end,
+                         bool folds_case)
 {
     size_t left = (size_t)(end - at);
     if (left < 2)
@@ -189,7 +171,7 @@ static inline const unsigned char *next_r50k(const unsigned char *at,
                                              const unsigned char *end)
 {
     if (*at == '\'') {
-        size_t length = contraction(at, end, false);
+        size_t length = split_contraction(at, end, false);
         if (length)
             return at + length;
     }
@@ -238,7 +220,7 @@ static inline const unsigned char *next_cl100k(const unsigned char *at,
                                                const unsigned char *end, int digit_limit)
 {
     if (*at == '\'') {
-        size_t length = contraction(at, end, true);
+        size_t length = split_contraction(at, end, true);
         if (length)
             return at + length;
     }
@@ -301,41 +283,46 @@ static inline const unsigned char *next_o200k(const unsigned char *at,
     if (!word_end)
         return next_rest(at, end, set, length, 3, true);
     if (word_end < end && *word_end == '\'')
-        word_end += contraction(word_end, end, true);
+        word_end += split_contraction(word_end, end, true);
     return word_end;
 }
 
-/* One loop a pattern, so that the choice is made outside it. */
-#define SPLIT_LOOP(next)                       \
-    while (count < capacity && from < end) {   \
-        from = (next);                         \
-        ends[count++] = (size_t)(from - text); \
+const unsigned char *split_next(enum split_pattern pattern, const unsigned char *at,
+                                const unsigned char *end)
+{
+    switch (pattern) {
+    case SPLIT_R50K:
+    case SPLIT_P50K:
+        return next_r50k(at, end);
+    case SPLIT_O200K:
+        return next_o200k(at, end);
+    case SPLIT_QWEN:
+        return next_cl100k(at, end, 1);
+    case SPLIT_CL100K:
+    case SPLIT_LLAMA3:
+    case SPLIT_PATTERN_COUNT:
+        break;
     }
+    return next_cl100k(at, end, 3);
+}
 
 size_t split_pieces(enum split_pattern pattern, const unsigned char *text, size_t size,
                     size_t *at, size_t *ends, size_t capacity)
 {
+    size_t count = 0;
     if (*at >= size)
         return 0;
+    if (split_has_avx512())
+        count = split_pieces_avx512(pattern, text, size, at, ends, capacity);
+    else if (split_has_avx2())
+        count = split_pieces_avx2(pattern, text, size, at, ends, capacity);
+    if (count > 0)
+        return count;
     const unsigned char *from = text + *at;
     const unsigned char *end = text + size;
-    size_t count = 0;
-    switch (pattern) {
-    case SPLIT_R50K:
-    case SPLIT_P50K:
-        SPLIT_LOOP(next_r50k(from, end))
-        break;
-    case SPLIT_O200K:
-        SPLIT_LOOP(next_o200k(from, end))
-        break;
-    case SPLIT_QWEN:
-        SPLIT_LOOP(next_cl100k(from, end, 1))
-        break;
-    case SPLIT_CL100K:
-    case SPLIT_LLAMA3:
-    case SPLIT_PATTERN_COUNT:
-        SPLIT_LOOP(next_cl100k(from, end, 3))
-        break;
+    while (count < capacity && from < end) {
+        from = split_next(pattern, from, end);
+        ends[count++] = (size_t)(from - text);
     }
     *at = (size_t)(from - text);
     return count;

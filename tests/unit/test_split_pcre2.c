@@ -110,8 +110,10 @@ static uint32_t random_point(struct oracle *oracle, uint64_t *seed)
 static void compare(enum split_pattern pattern, pcre2_code *code, pcre2_match_data *match,
                     const unsigned char *text, size_t size)
 {
-    size_t ends[512], at = 0, from = 0;
-    size_t count = split_pieces(pattern, text, size, &at, ends, 512);
+    size_t ends[512], at = 0, from = 0, count = 0, found_now;
+    while ((found_now =
+                split_pieces(pattern, text, size, &at, ends + count, 512 - count)) > 0)
+        count += found_now;
     for (size_t i = 0; i < count; i++) {
         assert_true(pcre2_match(code, text, size, from, PCRE2_NO_UTF_CHECK, match, NULL) >
                     0);

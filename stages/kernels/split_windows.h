@@ -1,0 +1,161 @@
+/* split_windows.h - split text by windows of 64 bytes: what all vector extensions share
+ *
+ * A variant gives the masks of a window and writes positions down; its functions are
+ * inlined into the loop below. */
+#ifndef STAGES_KERNELS_SPLIT_WINDOWS_H
+#define STAGES_KERNELS_SPLIT_WINDOWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/compiler.h"
+#include "stages/kernels/split_classes.h"
+#include "stages/kernels/split_masks.h"
+#include "stages/kernels/split_parts.h"
+
+struct split_variant {
+    /* Masks of ASCII bytes and of `sure` characters; the bytes of 128 and more among the
+     * others come back as `wide`. */
+    struct split_masks (*classify)(const unsigned char *at, uint64_t *wide);
+    /* Positions of the bits, each plus `base`, to `ends`, of which seven more may be
+     * written. `count`: how many bits there are. */
+    void (*put_ends)(uint64_t bits, unsigned count, size_t base, size_t *ends);
+};
+
+/* Characters of several bytes, one by one. */
+INLINE void add_wide(const unsigned char *at, uint64_t wide, struct split_masks *masks)
+{
+    while (wide) {
+        unsigned i = TRAILING_ZEROS(wide);
+        if (i > SPLIT_WINDOW - 4) /* may leave the window: nothing is decided there */
+            break;
+        size_t length;
+        unsigned set = split_wide_set(at + i, at + SPLIT_WINDOW, &length);
+        uint64_t bits = lowest_bits((unsigned)length) << i, first = UINT64_C(1) << i;
+        masks->is_odd |= (set & (SET_SPACE | SET_NUMBER | SET_MARK)) != 0;
+        masks->letter |= set & SET_LETTER ? bits : 0;
+        masks->upper |= set & SET_UPPER ? bits : 0;
+        masks->lower |= set & SET_LOWER ? bits : 0;
+        masks->two |= length == 2 ? first : 0;
+        masks->three |= length == 3 ? first : 0;
+        masks->four |= length == 4 ? first : 0;
+        wide &= ~bits;
+    }
+}
+
+/* 's and so on are pieces: cl100k and r50k. */
+INLINE uint64_t add_contractions(const unsigned char *at, uint64_t starts,
+                                 const struct split_masks *masks, bool folds_case)
+{
+    uint64_t left = masks->apostrophe & starts & masks->letter >> 1 &
+                    lowest_bits(SPLIT_WINDOW - SPLIT_AHEAD);
+    while (left) {
+        unsigned i = TRAILING_ZEROS(left);
+        size_t length = split_contraction(at + i, at + SPLIT_WINDOW, folds_case);
+        /* Without one, r50k's apostrophe is a piece, and cl100k's a prefix. */
+        starts |= length ? (masks->letter >> (i + length) & 1) << (i + length) : 0;
+        starts &= length ? ~(lowest_bits((unsigned)length - 1) << (i + 1)) : ~UINT64_C(0);
+        left &= left - 1;
+    }
+    return starts;
+}
+
+/* They belong to the word before them: o200k. */
+INLINE uint64_t join_contractions(const unsigned char *at, uint64_t starts,
+                                  const struct split_masks *masks)
+{
+    uint64_t left = masks->apostrophe & masks->letter << 1 & masks->letter >> 1 &
+                    lowest_bits(SPLIT_WINDOW - SPLIT_AHEAD);
+    unsigned after = 0;
+    while (left) {
+        unsigned i = TRAILING_ZEROS(left);
+        size_t length =
+            i == after && i > 0 ? 0 : split_contraction(at + i, at + SPLIT_WINDOW, true);
+        left &= left - 1;
+        if (length == 0)
+            continue;
+        after = i + (unsigned)length;
+        starts &= ~(lowest_bits((unsigned)length) << i);
+        starts |= (masks->letter >> after & 1) << after;
+    }
+    return starts;
+}
+
+/* Where pieces begin in the window, as far as `*limit`; 0: the reference has to say. */
+INLINE uint64_t window_starts(enum split_pattern pattern,
+                              const struct split_variant *variant,
+                              const unsigned char *at, unsigned *limit)
+{
+    uint64_t starts, wide;
+    struct split_masks masks = variant->classify(at, &wide);
+    if (wide)
+        add_wide(at, wide, &masks);
+    masks.symbol = ~(masks.letter | masks.number | masks.space | masks.newline);
+    if (UNLIKELY(masks.is_odd))
+        return 0;
+    switch (pattern) {
+    case SPLIT_R50K:
+    case SPLIT_P50K:
+        return add_contractions(at, r50k_starts(&masks, limit), &masks, false);
+    case SPLIT_O200K:
+        return o200k_starts(&masks, &starts, limit)
+                   ? join_contractions(at, starts, &masks)
+                   : 0;
+    case SPLIT_QWEN:
+        return add_contractions(at, cl100k_starts(&masks, 1, limit), &masks, true);
+    case SPLIT_CL100K:
+    case SPLIT_LLAMA3:
+    case SPLIT_PATTERN_COUNT:
+        break;
+    }
+    return add_contractions(at, cl100k_starts(&masks, 3, limit), &masks, true);
+}
+
+INLINE size_t split_windows(enum split_pattern pattern,
+                            const struct split_variant *variant,
+                            const unsigned char *text, size_t size, size_t *at,
+                            size_t *ends, size_t capacity)
+{
+    size_t from = *at, count = 0;
+    while (size - from >= SPLIT_WINDOW && capacity - count >= SPLIT_WINDOW) {
+        unsigned limit = 0;
+        uint64_t starts = window_starts(pattern, variant, text + from, &limit);
+        starts &= lowest_bits(limit) & ~UINT64_C(1);
+        if (UNLIKELY(starts == 0)) {
+            from = (size_t)(split_next(pattern, text + from, text + size) - text);
+            ends[count++] = from;
+            continue;
+        }
+        unsigned found = COUNT_ONES(starts);
+        variant->put_ends(starts, found, from, ends + count);
+        count += found;
+        from += 63 - LEADING_ZEROS(starts);
+    }
+    *at = from;
+    return count;
+}
+
+/* The pattern is a constant in each loop. */
+INLINE size_t split_all_windows(enum split_pattern pattern,
+                                const struct split_variant *variant,
+                                const unsigned char *text, size_t size, size_t *at,
+                                size_t *ends, size_t capacity)
+{
+    switch (pattern) {
+    case SPLIT_R50K:
+    case SPLIT_P50K:
+        return split_windows(SPLIT_R50K, variant, text, size, at, ends, capacity);
+    case SPLIT_O200K:
+        return split_windows(SPLIT_O200K, variant, text, size, at, ends, capacity);
+    case SPLIT_QWEN:
+        return split_windows(SPLIT_QWEN, variant, text, size, at, ends, capacity);
+    case SPLIT_CL100K:
+    case SPLIT_LLAMA3:
+    case SPLIT_PATTERN_COUNT:
+        break;
+    }
+    return split_windows(SPLIT_CL100K, variant, text, size, at, ends, capacity);
+}
+
+#endif
