@@ -6,6 +6,26 @@
 
 enum { CACHE_LINE = 64 };
 
+/* clang-format off */
+const struct piece_key piece_key_masks[16] = {
+    {UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00000000000000FF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x000000000000FFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x0000000000FFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00000000FFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x000000FFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x0000FFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00FFFFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00000000000000FF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x000000000000FFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000000000FFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00000000FFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x000000FFFFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000FFFFFFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00FFFFFFFFFFFFFF)}};
+/* clang-format on */
+
 bool piece_cache_init(struct piece_cache *cache, struct arena *arena)
 {
     cache->small = arena_alloc(arena, (size_t)1 << PIECE_SMALL_BITS,
@@ -42,13 +62,23 @@ size_t piece_large_slot(const unsigned char *piece, size_t size)
     return (size_t)(vocabulary_hash(piece, size) >> (64 - PIECE_LARGE_BITS));
 }
 
+static bool is_large_piece(const struct piece_large_slot *slot,
+                           const unsigned char *piece, size_t size)
+{
+    return slot->size == size && memcmp(slot->piece, piece, size) == 0;
+}
+
 size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
                               const unsigned char *piece, size_t size, uint32_t *ids)
 {
     const struct piece_large_slot *found = cache->large + slot;
-    if (size > PIECE_LARGE_MAX || found->size != size ||
-        memcmp(found->piece, piece, size) != 0)
+    if (size > PIECE_LARGE_MAX)
         return 0;
+    if (!is_large_piece(found, piece, size)) {
+        found = cache->large + (slot ^ 1);
+        if (!is_large_piece(found, piece, size))
+            return 0;
+    }
     memcpy(ids, found->ids, found->count * sizeof *ids);
     return found->count;
 }
@@ -60,6 +90,8 @@ void piece_cache_put_large(struct piece_cache *cache, size_t slot,
     if (size > PIECE_LARGE_MAX || count > PIECE_LARGE_IDS)
         return;
     struct piece_large_slot *chosen = cache->large + slot;
+    if (chosen->size != 0)
+        chosen = cache->large + (slot ^ 1);
     chosen->size = (unsigned char)size;
     chosen->count = (unsigned char)count;
     memcpy(chosen->piece, piece, size);

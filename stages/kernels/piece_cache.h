@@ -2,10 +2,10 @@
  *
  * Two tables. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
  * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
- * of the cache and no branch on the piece. Large slots take longer pieces and more ids.
- * Where the two small slots of a line are taken, its neighbour is tried; else the second
- * slot gives way: the others keep what came first, and what is frequent comes early. What
- * is cached never shows in results. */
+ * of the cache and no branch on the piece. Large slots, a cache line each, take pieces of up
+ * to 30 bytes and up to eight ids. Where the two small slots of a line are taken, its
+ * neighbour is tried; else the second slot gives way: the others keep what came first, and
+ * what is frequent comes early. What is cached never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
 #define STAGES_KERNELS_PIECE_CACHE_H
 
@@ -21,10 +21,10 @@ enum {
     PIECE_INLINE_IDS = 4,
     PIECE_COUNT_SHIFT = 28, /* the count stands above the first id */
     PIECE_IN_LARGE = 7,     /* as a count: has more ids, see the large table */
-    PIECE_LARGE_MAX = 62,
-    PIECE_LARGE_IDS = 16,
-    PIECE_SMALL_BITS = 19, /* slots: 16 MiB */
-    PIECE_LARGE_BITS = 15  /* slots: 4 MiB */
+    PIECE_LARGE_MAX = 30,
+    PIECE_LARGE_IDS = 8,
+    PIECE_SMALL_BITS = 20, /* slots: 32 MiB */
+    PIECE_LARGE_BITS = 17  /* slots: 8 MiB */
 };
 
 struct piece_key {
@@ -50,17 +50,16 @@ struct piece_cache {
 /* Empty tables in `arena`. False: no memory. */
 bool piece_cache_init(struct piece_cache *cache, struct arena *arena);
 
-/* The key of a piece of at most PIECE_KEY_MAX bytes, of which 16 can be read. */
+/* Bytes of a key that a piece of that size fills. */
+extern const struct piece_key piece_key_masks[16];
+
+/* The key of a piece of 1 to PIECE_KEY_MAX bytes, of which 16 can be read. */
 static inline struct piece_key piece_key_load(const unsigned char *piece, size_t size)
 {
     struct piece_key key;
-    memcpy(&key.low, piece, 8);
-    memcpy(&key.high, piece + 8, 8);
-    unsigned low_bits = size < 8 ? (unsigned)(64 - 8 * size) : 0;
-    unsigned high_bits = size < 8 ? 63 : (unsigned)(64 - 8 * (size - 8));
-    key.low = key.low << low_bits >> low_bits;
-    key.high = size > 8 ? key.high << high_bits >> high_bits : 0;
-    key.high |= (uint64_t)size << 56;
+    memcpy(&key, piece, sizeof key);
+    key.low &= piece_key_masks[size].low;
+    key.high = (key.high & piece_key_masks[size].high) | (uint64_t)size << 56;
     return key;
 }
 
@@ -72,24 +71,26 @@ static inline struct piece_key piece_key_copy(const unsigned char *piece, size_t
     return piece_key_load(padded, size);
 }
 
+static inline bool piece_key_is_equal(struct piece_key a, struct piece_key b)
+{
+    return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
+}
+
 /* The first small slot of the key's line. */
 static inline size_t piece_key_slot(struct piece_key key)
 {
     uint64_t hash =
-        (key.low ^ (key.high << 29 | key.high >> 35)) * UINT64_C(0x9E3779B97F4A7C15);
-    hash = (hash ^ hash >> 32) * UINT64_C(0xD6E8FEB86659FD93);
-    return (size_t)(hash >> (65 - PIECE_SMALL_BITS)) << 1;
+        key.low * UINT64_C(0x9E3779B97F4A7C15) + key.high * UINT64_C(0xD6E8FEB86659FD93);
+    return (size_t)(hash >> (64 - PIECE_SMALL_BITS)) & ~(size_t)1;
 }
 
 /* The slot that holds the key, or NULL. */
 static inline const struct piece_slot *piece_cache_find(const struct piece_cache *cache,
                                                         struct piece_key key, size_t slot)
 {
-    const struct piece_slot *line = cache->small + slot;
-    size_t second = ((line[0].key.low ^ key.low) | (line[0].key.high ^ key.high)) != 0;
-    const struct piece_slot *found = line + second;
-    bool is_hit = ((found->key.low ^ key.low) | (found->key.high ^ key.high)) == 0;
-    return is_hit ? found : NULL;
+    const struct piece_slot *found = cache->small + slot;
+    found += !piece_key_is_equal(found->key, key);
+    return piece_key_is_equal(found->key, key) ? found : NULL;
 }
 
 /* The line beside it: a second chance when a line is full. */
@@ -113,14 +114,14 @@ static inline size_t piece_slot_get(const struct piece_slot *slot, uint32_t *ids
 void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
                      const uint32_t *ids, size_t count);
 
-/* Where a piece stands in the large table. */
+/* Where a piece stands in the large table, unless beside it. */
 size_t piece_large_slot(const unsigned char *piece, size_t size);
 
 /* Ids of a piece, of any size, whose slot that is: their number, or 0. */
 size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
                               const unsigned char *piece, size_t size, uint32_t *ids);
 
-/* Remember it where it is not too large; takes the place of what was there. */
+/* Remember it where it is not too large. Where both slots are taken the second gives way. */
 void piece_cache_put_large(struct piece_cache *cache, size_t slot,
                            const unsigned char *piece, size_t size, const uint32_t *ids,
                            size_t count);

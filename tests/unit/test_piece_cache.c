@@ -118,6 +118,27 @@ static void large_pieces_come_back_up_to_the_limits(void **state)
     arena_destroy(arena);
 }
 
+static void a_large_slot_has_its_neighbour_before_it_gives_way(void **state)
+{
+    (void)state;
+    struct piece_cache cache;
+    struct arena *arena = arena_create(1 << 16, 0);
+    assert_true(piece_cache_init(&cache, arena));
+    static const unsigned char pieces[3][PIECE_LARGE_MAX] = {"one", "two", "three"};
+    uint32_t ids[] = {7, 8, 9}, found[PIECE_LARGE_IDS];
+    for (size_t i = 0; i < 3; i++) /* as if all had the same hash */
+        piece_cache_put_large(&cache, 6, pieces[i], PIECE_LARGE_MAX, ids + i, 1);
+    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[0], PIECE_LARGE_MAX, found),
+                     1);
+    assert_int_equal(found[0], 7);
+    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[1], PIECE_LARGE_MAX, found),
+                     0);
+    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[2], PIECE_LARGE_MAX, found),
+                     1);
+    assert_int_equal(found[0], 9);
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +146,7 @@ int main(void)
         cmocka_unit_test(small_pieces_come_back_with_their_ids),
         cmocka_unit_test(a_full_line_uses_its_neighbour_before_a_slot_gives_way),
         cmocka_unit_test(large_pieces_come_back_up_to_the_limits),
+        cmocka_unit_test(a_large_slot_has_its_neighbour_before_it_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
