@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/arena.h"
+#include "stages/kernels/merge_parts.h"
 #include "stages/kernels/vocabulary.h"
 
 enum { POSITION_BITS = 6 };
@@ -56,6 +57,16 @@ size_t merge_short(const struct vocabulary *vocabulary, const unsigned char *pie
     for (size_t i = 0; i < size; i = next[i])
         ids[count++] = tokens[i];
     return count;
+}
+
+void merge_jobs(const struct vocabulary *vocabulary, struct merge_job *jobs, size_t count)
+{
+    if (merge_has_avx512()) {
+        merge_jobs_avx512(vocabulary, jobs, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        jobs[i].count = merge_short(vocabulary, jobs[i].piece, jobs[i].size, jobs[i].ids);
 }
 
 /* ---- the heap ---- */

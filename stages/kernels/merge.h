@@ -12,7 +12,19 @@
 struct arena;
 struct vocabulary;
 
-enum { MERGE_SHORT_MAX = 64 };
+enum { MERGE_SHORT_MAX = 64, MERGE_TINY_MAX = 16 };
+
+struct merge_job {
+    const unsigned char *piece; /* (size) */
+    size_t size;                /* 1 to MERGE_TINY_MAX */
+    uint32_t *ids;              /* room for `size` */
+    size_t count;               /* set */
+};
+
+/* merge_short() of many pieces side by side: what one waits for from memory is hidden
+ * behind the others. */
+void merge_jobs(const struct vocabulary *vocabulary, struct merge_job *jobs,
+                size_t count);
 
 /* Scan for the lowest rank, quadratic in `size` <= MERGE_SHORT_MAX. Returns the count. */
 size_t merge_short(const struct vocabulary *vocabulary, const unsigned char *piece,

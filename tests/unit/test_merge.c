@@ -188,6 +188,28 @@ static void check_piece(const struct setting *setting, const unsigned char *piec
     arena_reset(scratch);
 }
 
+/* More than are in work side by side; of pieces alike and not. */
+static void check_jobs(const struct setting *setting, uint64_t *seed)
+{
+    enum { JOBS = 100 };
+    struct merge_job jobs[JOBS];
+    unsigned char pieces[JOBS][MERGE_TINY_MAX];
+    uint32_t ids[JOBS][MERGE_TINY_MAX + 1];
+    size_t count = random_next(seed) % JOBS;
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = (struct merge_job){.piece = pieces[i], .ids = ids[i]};
+        jobs[i].size = random_piece(seed, pieces[i], MERGE_TINY_MAX);
+        ids[i][jobs[i].size] = 12345; /* no room for more */
+    }
+    merge_jobs(&setting->vocabulary, jobs, count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t wanted[MERGE_TINY_MAX];
+        size_t found = merge_short(&setting->vocabulary, pieces[i], jobs[i].size, wanted);
+        check_ids(ids[i], jobs[i].count, wanted, found);
+        assert_int_equal(ids[i][jobs[i].size], 12345);
+    }
+}
+
 static void check_vocabularies(struct bytes (*make)(uint64_t *seed))
 {
     uint64_t seed = 7;
@@ -201,6 +223,7 @@ static void check_vocabularies(struct bytes (*make)(uint64_t *seed))
             size_t size = random_piece(&seed, piece, i % 20 == 0 ? 160 : 24);
             check_piece(&setting, piece, size, scratch);
         }
+        check_jobs(&setting, &seed);
         setting_close(&setting);
     }
     arena_destroy(scratch);
