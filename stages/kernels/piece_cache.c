@@ -32,7 +32,9 @@ bool piece_cache_init(struct piece_cache *cache, struct arena *arena)
                                sizeof(struct piece_slot), CACHE_LINE);
     cache->large = arena_alloc(arena, (size_t)1 << PIECE_LARGE_BITS,
                                sizeof(struct piece_large_slot), CACHE_LINE);
-    return cache->small && cache->large;
+    cache->longest = arena_alloc(arena, (size_t)1 << PIECE_LONG_BITS,
+                                 sizeof(struct piece_long_slot), CACHE_LINE);
+    return cache->small && cache->large && cache->longest;
 }
 
 void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
@@ -57,43 +59,62 @@ void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slo
     chosen->key = key;
 }
 
+enum { LINE_PIECE = 30, LINE_IDS = 8 }; /* of a slot of one line */
+
 size_t piece_large_slot(const unsigned char *piece, size_t size)
 {
-    return (size_t)(vocabulary_hash(piece, size) >> (64 - PIECE_LARGE_BITS));
+    unsigned bits = size <= LINE_PIECE ? PIECE_LARGE_BITS : PIECE_LONG_BITS;
+    return (size_t)(vocabulary_hash(piece, size) >> (64 - bits));
 }
 
-static bool is_large_piece(const struct piece_large_slot *slot,
-                           const unsigned char *piece, size_t size)
+const void *piece_large_line(const struct piece_cache *cache, size_t slot, size_t size)
 {
-    return slot->size == size && memcmp(slot->piece, piece, size) == 0;
+    return size <= LINE_PIECE ? (const void *)(cache->large + slot)
+                              : (const void *)(cache->longest + slot);
+}
+
+/* A slot of either table. */
+struct slot_view {
+    unsigned char *size, *count, *piece;
+    uint32_t *ids;
+};
+
+static struct slot_view view_slot(const struct piece_cache *cache, size_t slot,
+                                  size_t size)
+{
+    if (size <= LINE_PIECE) {
+        struct piece_large_slot *line = cache->large + slot;
+        return (struct slot_view){&line->size, &line->count, line->piece, line->ids};
+    }
+    struct piece_long_slot *lines = cache->longest + slot;
+    return (struct slot_view){&lines->size, &lines->count, lines->piece, lines->ids};
 }
 
 size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
                               const unsigned char *piece, size_t size, uint32_t *ids)
 {
-    const struct piece_large_slot *found = cache->large + slot;
-    if (size > PIECE_LARGE_MAX)
-        return 0;
-    if (!is_large_piece(found, piece, size)) {
-        found = cache->large + (slot ^ 1);
-        if (!is_large_piece(found, piece, size))
-            return 0;
+    for (size_t i = 0; i < 2 && size <= PIECE_LARGE_MAX; i++) {
+        struct slot_view found = view_slot(cache, slot ^ i, size);
+        if (*found.size == size && memcmp(found.piece, piece, size) == 0) {
+            memcpy(ids, found.ids, *found.count * sizeof *ids);
+            return *found.count;
+        }
     }
-    memcpy(ids, found->ids, found->count * sizeof *ids);
-    return found->count;
+    return 0;
 }
 
 void piece_cache_put_large(struct piece_cache *cache, size_t slot,
                            const unsigned char *piece, size_t size, const uint32_t *ids,
                            size_t count)
 {
-    if (size > PIECE_LARGE_MAX || count > PIECE_LARGE_IDS)
+    if (size > PIECE_LARGE_MAX ||
+        count > (size <= LINE_PIECE ? (size_t)LINE_IDS : (size_t)PIECE_LARGE_IDS))
         return;
-    struct piece_large_slot *chosen = cache->large + slot;
-    if (chosen->size != 0)
-        chosen = cache->large + (slot ^ 1);
-    chosen->size = (unsigned char)size;
-    chosen->count = (unsigned char)count;
-    memcpy(chosen->piece, piece, size);
-    memcpy(chosen->ids, ids, count * sizeof *ids);
+    struct slot_view chosen = view_slot(cache, slot, size);
+    if (*chosen.size != 0)
+        chosen = view_slot(cache, slot ^ 1, size);
+    *chosen.size = (unsigned char)size;
+    *chosen.count = (unsigned char)count;
+    memcpy(chosen.piece, piece, size);
+    memcpy(chosen.ids, ids, count * sizeof *ids);
 }

@@ -1,9 +1,9 @@
 /* piece_cache.h - ids of pieces seen before, in bounded memory, private to an executor
  *
- * Two tables. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
+ * Tables of two kinds. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
  * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
- * of the cache and no branch on the piece. Large slots, a cache line each, take pieces of up
- * to 30 bytes and up to eight ids. Where the two small slots of a line are taken, its
+ * of the cache and no branch on the piece. Large slots take what is longer or has more ids,
+ * by length in one of two tables. Where the two small slots of a line are taken, its
  * neighbour is tried; else the second slot gives way: the others keep what came first, and
  * what is frequent comes early. What is cached never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
@@ -21,10 +21,11 @@ enum {
     PIECE_INLINE_IDS = 4,
     PIECE_COUNT_SHIFT = 28, /* the count stands above the first id */
     PIECE_IN_LARGE = 7,     /* as a count: has more ids, see the large table */
-    PIECE_LARGE_MAX = 30,
-    PIECE_LARGE_IDS = 8,
+    PIECE_LARGE_MAX = 62,
+    PIECE_LARGE_IDS = 16,
     PIECE_SMALL_BITS = 20, /* slots: 32 MiB */
-    PIECE_LARGE_BITS = 17  /* slots: 8 MiB */
+    PIECE_LARGE_BITS = 17, /* slots: 8 MiB */
+    PIECE_LONG_BITS = 13   /* slots: 1 MiB */
 };
 
 struct piece_key {
@@ -36,8 +37,16 @@ struct piece_slot {
     uint32_t ids[PIECE_INLINE_IDS];
 };
 
+/* A slot of a cache line: pieces of up to 30 bytes and up to eight ids. */
 struct piece_large_slot {
     unsigned char size, count; /* 0, 0: empty */
+    unsigned char piece[30];
+    uint32_t ids[8];
+};
+
+/* The same of two cache lines, for those beyond. */
+struct piece_long_slot {
+    unsigned char size, count;
     unsigned char piece[PIECE_LARGE_MAX];
     uint32_t ids[PIECE_LARGE_IDS];
 };
@@ -45,6 +54,7 @@ struct piece_large_slot {
 struct piece_cache {
     struct piece_slot *small; /* in the arena given to init */
     struct piece_large_slot *large;
+    struct piece_long_slot *longest;
 };
 
 /* Empty tables in `arena`. False: no memory. */
@@ -114,8 +124,11 @@ static inline size_t piece_slot_get(const struct piece_slot *slot, uint32_t *ids
 void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
                      const uint32_t *ids, size_t count);
 
-/* Where a piece stands in the large table, unless beside it. */
+/* Where a piece stands in its large table, unless beside it. */
 size_t piece_large_slot(const unsigned char *piece, size_t size);
+
+/* The line of that slot, to be asked for ahead. */
+const void *piece_large_line(const struct piece_cache *cache, size_t slot, size_t size);
 
 /* Ids of a piece, of any size, whose slot that is: their number, or 0. */
 size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,

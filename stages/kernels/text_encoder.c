@@ -38,8 +38,8 @@ static inline bool may_be_cut(size_t length, unsigned char last)
 static size_t prepare_batch(struct text_encoder *encoder, const unsigned char *text,
                             size_t size, size_t begin, size_t *piece, size_t count)
 {
-    const struct piece_slot *const small = encoder->cache.small;
-    const struct piece_large_slot *const large = encoder->cache.large;
+    const struct piece_cache *const cache = &encoder->cache;
+    const struct piece_slot *const small = cache->small;
     struct pending_piece *pending = encoder->pending;
     const struct pending_piece *const full = pending + TEXT_BATCH;
     size_t next = *piece;
@@ -58,9 +58,8 @@ static size_t prepare_batch(struct text_encoder *encoder, const unsigned char *t
             pending->line = small + piece_key_slot(pending->key);
             PREFETCH(pending->line);
         } else {
-            const struct piece_large_slot *slot =
-                large + piece_large_slot(text + begin, length);
-            PREFETCH(slot);
+            PREFETCH(
+                piece_large_line(cache, piece_large_slot(text + begin, length), length));
             pending->key = (struct piece_key){0};
             pending->line = small;
         }

@@ -111,8 +111,15 @@ static void large_pieces_come_back_up_to_the_limits(void **state)
     assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX, found), PIECE_LARGE_IDS);
     assert_memory_equal(found, ids, sizeof found);
     assert_int_equal(find_large(&cache, piece, 20, found), 0);
-    put_large(&cache, piece, 20, ids, PIECE_LARGE_IDS + 1);
-    assert_int_equal(find_large(&cache, piece, 20, found), 0);
+    put_large(&cache, piece, 20, ids, 8);
+    assert_int_equal(find_large(&cache, piece, 20, found), 8);
+    assert_memory_equal(found, ids, 8 * sizeof *ids);
+    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX, found), PIECE_LARGE_IDS);
+    assert_int_equal(find_large(&cache, piece, 21, found), 0);
+    put_large(&cache, piece, 21, ids, 9);
+    assert_int_equal(find_large(&cache, piece, 21, found), 0);
+    put_large(&cache, piece, PIECE_LARGE_MAX - 1, ids, PIECE_LARGE_IDS + 1);
+    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX - 1, found), 0);
     put_large(&cache, piece, PIECE_LARGE_MAX + 1, ids, 2);
     assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX + 1, found), 0);
     arena_destroy(arena);
@@ -124,18 +131,19 @@ static void a_large_slot_has_its_neighbour_before_it_gives_way(void **state)
     struct piece_cache cache;
     struct arena *arena = arena_create(1 << 16, 0);
     assert_true(piece_cache_init(&cache, arena));
+    static const size_t sizes[] = {30, PIECE_LARGE_MAX};
     static const unsigned char pieces[3][PIECE_LARGE_MAX] = {"one", "two", "three"};
     uint32_t ids[] = {7, 8, 9}, found[PIECE_LARGE_IDS];
-    for (size_t i = 0; i < 3; i++) /* as if all had the same hash */
-        piece_cache_put_large(&cache, 6, pieces[i], PIECE_LARGE_MAX, ids + i, 1);
-    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[0], PIECE_LARGE_MAX, found),
-                     1);
-    assert_int_equal(found[0], 7);
-    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[1], PIECE_LARGE_MAX, found),
-                     0);
-    assert_int_equal(piece_cache_find_large(&cache, 6, pieces[2], PIECE_LARGE_MAX, found),
-                     1);
-    assert_int_equal(found[0], 9);
+    for (size_t s = 0; s < 2; s++) {
+        size_t size = sizes[s];
+        for (size_t i = 0; i < 3; i++) /* as if all had the same hash */
+            piece_cache_put_large(&cache, 6, pieces[i], size, ids + i, 1);
+        assert_int_equal(piece_cache_find_large(&cache, 6, pieces[0], size, found), 1);
+        assert_int_equal(found[0], 7);
+        assert_int_equal(piece_cache_find_large(&cache, 6, pieces[1], size, found), 0);
+        assert_int_equal(piece_cache_find_large(&cache, 6, pieces[2], size, found), 1);
+        assert_int_equal(found[0], 9);
+    }
     arena_destroy(arena);
 }
 
