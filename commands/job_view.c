@@ -239,6 +239,29 @@ static enum error_code check_volume(struct job_view *job, const char *path,
     return OK;
 }
 
+/* The volume's entry may lie in `arena`. */
+static enum error_code find_volume(struct job_view *job, uint32_t id, bool is_quick,
+                                   struct arena *arena, char *path, size_t size,
+                                   struct error *error)
+{
+    struct volume_record record;
+    enum error_code code = index_get_volume(job->index, id, arena, &record, error);
+    if (code == ERROR_CLOSED)
+        return error_set(error, ERROR_DAMAGED, "the index lacks volume %u", (unsigned)id);
+    if (code == OK)
+        code = find_path(job, &record, path, size, error);
+    if (code == OK)
+        code = check_volume(job, path, &record, is_quick, error);
+    return code;
+}
+
+enum error_code job_find_volume(struct job_view *job, uint32_t id, char *path,
+                                size_t size, struct error *error)
+{
+    arena_reset(job->scratch);
+    return find_volume(job, id, false, job->scratch, path, size, error);
+}
+
 static struct open_volume *oldest_volume(struct job_view *job)
 {
     struct open_volume *oldest = &job->open[0];
@@ -255,7 +278,6 @@ static enum error_code get_volume(struct job_view *job, uint32_t id, bool is_qui
                                   struct volume **volume, struct error *error)
 {
     char path[PATH_MAX];
-    struct volume_record record;
     struct volume *opened = NULL;
     for (size_t i = 0; i < OPEN_MAX_VOLUMES; i++)
         if (job->open[i].id == id && id != 0) {
@@ -263,13 +285,8 @@ static enum error_code get_volume(struct job_view *job, uint32_t id, bool is_qui
             *volume = job->open[i].volume;
             return OK;
         }
-    enum error_code code = index_get_volume(job->index, id, job->arena, &record, error);
-    if (code == ERROR_CLOSED)
-        return error_set(error, ERROR_DAMAGED, "the index lacks volume %u", (unsigned)id);
-    if (code == OK)
-        code = find_path(job, &record, path, sizeof path, error);
-    if (code == OK)
-        code = check_volume(job, path, &record, is_quick, error);
+    enum error_code code =
+        find_volume(job, id, is_quick, job->arena, path, sizeof path, error);
     if (code == OK)
         code = volume_open(path, &opened, error);
     if (code != OK)
@@ -417,6 +434,9 @@ static enum error_code walk_shard(struct walk *walk, const struct job_shard *sha
 {
     const struct job_visitor *visitor = walk->visitor;
     struct volume *volume;
+    if (visitor->shard)
+        return visitor->shard(shard, walk->stretch->first, walk->stretch->last,
+                              visitor->user, error);
     if (visitor->wants_shard && !visitor->wants_shard(shard, visitor->user))
         return OK;
     if (!visitor->record && shard->reject_count == 0)

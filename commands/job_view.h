@@ -41,6 +41,11 @@ enum error_code job_get_phase_number(struct job_view *job, uint32_t number,
 enum error_code job_get_volume(struct job_view *job, uint32_t id, struct volume **volume,
                                struct error *error);
 
+/* Where that volume is, its checksum looked at as above: for a reader of its own, such as
+ * another thread's. */
+enum error_code job_find_volume(struct job_view *job, uint32_t id, char *path,
+                                size_t size, struct error *error);
+
 /* An indexed shard: what its entry says that is needed to walk it. */
 struct job_shard {
     shard_id shard;
@@ -66,6 +71,11 @@ struct job_visitor {
                               struct error *error);
     enum error_code (*reject)(const struct reject *reject, void *user,
                               struct error *error);
+    /* Instead of the three above: no shard is read. Its records of the files whose names
+     * are from `first` to `last` (NULL: all of them) stand here in the order; the names
+     * live as long as the view. */
+    enum error_code (*shard)(const struct job_shard *shard, const char *first,
+                             const char *last, void *user, struct error *error);
     void *user;
 };
 
