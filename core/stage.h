@@ -111,6 +111,11 @@ struct stage_type {
     enum error_code (*prepare)(const void *options, const char *path,
                                struct error *error);
 
+    /* How many token ids there are: those that the stage makes are below. Reads the files
+     * that options name. NULL: it makes none. ERROR_CONFIG, ERROR_IO, ERROR_MEMORY. */
+    enum error_code (*count_ids)(const void *options, uint64_t *count,
+                                 struct error *error);
+
     /* Once per executor. If it fails, close() is still called and must cope. */
     enum error_code (*open)(struct stage *self, struct error *error);
 

@@ -259,6 +259,27 @@ static enum error_code tokenize_prepare(const void *given, const char *path,
     return code;
 }
 
+/* With the special tokens, which stand a little above the rest. */
+static enum error_code tokenize_count_ids(const void *given, uint64_t *count,
+                                          struct error *error)
+{
+    enum { SPECIAL_RANGE = 4096 };
+    struct token_list list;
+    enum split_pattern pattern = SPLIT_R50K;
+    struct arena *work = arena_create(WORK_BLOCK, 0);
+    if (!work)
+        return error_set(error, ERROR_MEMORY, "no memory to read a vocabulary");
+    enum error_code code = load_tokens(given, work, &list, &pattern, error);
+    if (code == OK) {
+        *count = list.id_limit;
+        for (uint32_t i = 0; i < SPECIAL_RANGE; i++)
+            if (special_token_has_id(pattern, list.id_limit + i))
+                *count = (uint64_t)list.id_limit + i + 1;
+    }
+    arena_destroy(work);
+    return code;
+}
+
 /* ---- running ---- */
 
 static enum error_code tokenize_open(struct stage *self, struct error *error)
@@ -397,6 +418,7 @@ const struct stage_type stage_tokenize = {
     .state_size = sizeof(struct tokenize_state),
     .plan = tokenize_plan,
     .prepare = tokenize_prepare,
+    .count_ids = tokenize_count_ids,
     .open = tokenize_open,
     .process = tokenize_process,
 };
