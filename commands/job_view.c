@@ -326,7 +326,7 @@ static enum error_code note_shard(const struct shard_entry *entry, uint32_t volu
                               .first_block = entry->first_block,
                               .block_count = entry->block_count,
                               .reject_count = entry->reject_count,
-                              .emitted = entry->account.emitted.records};
+                              .stored = account_stored(&entry->account).records};
     bytes_put(&list->items, &shard, sizeof shard);
     arena_reset(list->scratch);
     if (list->items.is_bad)
@@ -356,7 +356,7 @@ enum error_code job_count_records(struct job_view *job, const struct phase_recor
         return code;
     const struct job_shard *shards = shards_of(&list, &shard_count);
     for (size_t i = 0; i < shard_count; i++)
-        sum += shards[i].emitted;
+        sum += shards[i].stored;
     bytes_clear(&list.items);
     *count = sum;
     return OK;

@@ -51,7 +51,7 @@ struct job_shard {
     shard_id shard;
     uint32_t volume_id;
     uint64_t first_block, block_count, reject_count;
-    uint64_t emitted; /* records */
+    uint64_t stored; /* records */
 };
 
 /* A published record; lives until the visit returns. */

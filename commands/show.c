@@ -91,7 +91,7 @@ static bool wants_shard(const struct job_shard *shard, void *user)
     struct show *show = user;
     show->shard_begin = show->following;
     show->record_number = show->shard_begin;
-    show->following += shard->emitted;
+    show->following += shard->stored;
     return show->sample == 0 || (show->next < show->sample &&
                                  sample_number(show, show->next) < show->following);
 }
@@ -127,9 +127,13 @@ static enum error_code print_reject(const struct reject *reject, void *user,
 {
     struct show *show = user;
     struct bytes *line = &show->line;
-    char offset[48];
+    char offset[80];
     int length =
-        snprintf(offset, sizeof offset, ", \"offset\": %" PRIu64, reject->offset);
+        reject->copy > 0
+            ? snprintf(offset, sizeof offset,
+                       ", \"offset\": %" PRIu64 ", \"copy\": %" PRIu64, reject->offset,
+                       reject->copy)
+            : snprintf(offset, sizeof offset, ", \"offset\": %" PRIu64, reject->offset);
     bytes_reset(line);
     put_text("{\"file\": ", reject->file, line);
     bytes_put(line, offset, (size_t)length);

@@ -186,6 +186,24 @@ static void print_wrapped(FILE *file, const char *text)
         (void)fputc('\n', file);
 }
 
+/* Nothing where no stage makes records of others. */
+static void print_made(FILE *file, const struct account *account)
+{
+    const struct {
+        const char *name;
+        uint64_t records;
+    } lines[] = {{"used", account->used.records},
+                 {"made of them", account->made.made.records},
+                 {"  merged", account->made.merged.records},
+                 {"  emitted", account->made.emitted.records},
+                 {"  dropped", account->made.dropped.records},
+                 {"  quarantined", account->made.quarantined.records}};
+    char number[NUMBER_SIZE];
+    for (size_t i = 0; account->used.records && i < sizeof lines / sizeof *lines; i++)
+        (void)fprintf(file, "  %-13s %19s\n", lines[i].name,
+                      grouped(lines[i].records, number));
+}
+
 static void print_text(FILE *file, const struct status *status)
 {
     const struct status_part *part = &status->part;
@@ -216,6 +234,7 @@ static void print_text(FILE *file, const struct status *status)
         (void)fprintf(file, "  %-12s %20s %26s\n", "blank lines", "",
                       grouped(account->separator_bytes, b));
     }
+    print_made(file, account);
     print_reasons(file, status);
     print_phases(file, status);
 }

@@ -140,7 +140,7 @@ static const struct checked_volume *find_volume(const struct verify *verify, uin
 
 struct recount {
     struct verify *verify;
-    struct tally emitted, quarantined;
+    struct tally stored, quarantined;
     struct hash128 digest;
 };
 
@@ -162,8 +162,8 @@ static enum error_code count_block(struct recount *recount, struct volume *volum
         struct hash128 digest =
             record_digest(batch, i, files.names[origin->file], &verify->bytes);
         recount->digest = hash128_add(recount->digest, digest);
-        recount->emitted.records++;
-        recount->emitted.bytes += origin->size;
+        recount->stored.records++;
+        recount->stored.bytes += origin->size;
     }
     return code;
 }
@@ -173,8 +173,9 @@ static enum error_code count_reject(const struct reject *reject, void *user,
 {
     struct recount *recount = user;
     (void)error;
-    struct hash128 digest = reject_digest(reject->file, reject->offset, reject->stage,
-                                          reject->reason, &recount->verify->bytes);
+    struct hash128 digest =
+        reject_digest(reject->file, reject->offset, reject->copy, reject->stage,
+                      reject->reason, &recount->verify->bytes);
     recount->digest = hash128_add(recount->digest, digest);
     recount->quarantined.records++;
     recount->quarantined.bytes += reject->size;
@@ -186,6 +187,12 @@ static bool tallies_equal(const struct tally *a, const struct tally *b)
     return a->records == b->records && a->bytes == b->bytes;
 }
 
+static struct tally tally_sum(const struct tally *a, const struct tally *b)
+{
+    return (struct tally){a->records + b->records, a->bytes + b->bytes};
+}
+
+/* Reasons do not tell records as read from those made of them. */
 static bool reasons_add_up(const struct shard_entry *entry)
 {
     struct tally dropped = {0};
@@ -196,22 +203,29 @@ static bool reasons_add_up(const struct shard_entry *entry)
         sum->records += reason->tally.records;
         sum->bytes += reason->tally.bytes;
     }
-    return tallies_equal(&dropped, &entry->account.dropped) &&
-           tallies_equal(&quarantined, &entry->account.quarantined);
+    const struct account *account = &entry->account;
+    struct tally all_dropped = tally_sum(&account->dropped, &account->made.dropped);
+    struct tally all_quarantined =
+        tally_sum(&account->quarantined, &account->made.quarantined);
+    return tallies_equal(&dropped, &all_dropped) &&
+           tallies_equal(&quarantined, &all_quarantined);
 }
 
 /* What is stored, against what is said of it. */
 static void compare(struct verify *verify, const struct shard_entry *entry,
                     const struct recount *recount)
 {
+    struct tally stored = account_stored(&entry->account);
+    struct tally quarantined =
+        tally_sum(&entry->account.quarantined, &entry->account.made.quarantined);
     if (!account_holds(&entry->account))
         shard_problem(verify, entry->shard,
                       "read is not emitted + dropped + quarantined");
     if (!reasons_add_up(entry))
         shard_problem(verify, entry->shard, "the reasons do not add up");
-    if (!tallies_equal(&recount->emitted, &entry->account.emitted))
+    if (!tallies_equal(&recount->stored, &stored))
         shard_problem(verify, entry->shard, "the records are not those of its account");
-    if (!tallies_equal(&recount->quarantined, &entry->account.quarantined))
+    if (!tallies_equal(&recount->quarantined, &quarantined))
         shard_problem(verify, entry->shard,
                       "the quarantined records are not those of its account");
     if (!hash128_is_equal(recount->digest, entry->digest))
@@ -360,7 +374,7 @@ static void print_phase(const struct verify *verify)
 
 static enum error_code check_phase(struct verify *verify, struct error *error)
 {
-    verify->account = (struct account){{0}, {0}, {0}, {0}, 0};
+    verify->account = (struct account){.separator_bytes = 0};
     verify->digest = (struct hash128){0};
     verify->shards = 0;
     verify->missing = 0;

@@ -134,31 +134,62 @@ void report_clear(struct coordinator *coordinator)
     coordinator->progress_width = 0;
 }
 
+static bool is_read_by_another(const struct pipeline *pipeline, uint32_t phase)
+{
+    for (size_t i = 0; i < pipeline->phase_count; i++)
+        if (pipeline->phases[i].input.format == FORMAT_PHASE &&
+            pipeline->phases[i].input.phase_index == phase)
+            return true;
+    return false;
+}
+
+/* A stage makes records of all that reaches it, or of none: what is behind it has made ones
+ * alone. */
+static bool reads_made(const struct coordinator *coordinator, uint32_t phase)
+{
+    const struct pipeline *pipeline = coordinator->pipeline;
+    while (pipeline->phases[phase].input.format == FORMAT_PHASE) {
+        phase = (uint32_t)pipeline->phases[phase].input.phase_index;
+        const struct phase_totals *totals =
+            books_totals(coordinator->settings->books, phase);
+        if (totals->account.made.made.records > 0 || totals->account.used.records > 0)
+            return true;
+    }
+    return false;
+}
+
+/* A phase whose input are made records: to the job they are made ones of this phase, too. */
+static struct account as_made(const struct account *account)
+{
+    struct account made = {.made = account->made};
+    const struct account read = {.made = {.merged = account->used,
+                                          .emitted = account->emitted,
+                                          .dropped = account->dropped,
+                                          .quarantined = account->quarantined}};
+    account_add(&made, &read);
+    made.made.emitted.records -= account->used.records;
+    made.made.emitted.bytes -= account->used.bytes;
+    return made;
+}
+
 /* The job as a whole: what its files gave and what its last phases kept. */
 static struct account job_account(const struct coordinator *coordinator)
 {
     const struct pipeline *pipeline = coordinator->pipeline;
     struct account sum = {0};
     for (uint32_t p = 0; p < pipeline->phase_count; p++) {
-        const struct account *account =
-            &books_totals(coordinator->settings->books, p)->account;
-        bool is_read = false;
-        for (size_t q = 0; q < pipeline->phase_count; q++)
-            is_read = is_read || (pipeline->phases[q].input.format == FORMAT_PHASE &&
-                                  pipeline->phases[q].input.phase_index == p);
-        if (pipeline->phases[p].input.format != FORMAT_PHASE) {
-            sum.read.records += account->read.records;
-            sum.read.bytes += account->read.bytes;
-            sum.separator_bytes += account->separator_bytes;
+        struct account account = books_totals(coordinator->settings->books, p)->account;
+        if (pipeline->phases[p].input.format == FORMAT_PHASE) {
+            account.read = (struct tally){0};
+            account.separator_bytes = 0;
         }
-        if (!is_read) {
-            sum.emitted.records += account->emitted.records;
-            sum.emitted.bytes += account->emitted.bytes;
+        if (reads_made(coordinator, p))
+            account = as_made(&account);
+        if (is_read_by_another(pipeline, p)) { /* there, the rest is accounted for */
+            account.emitted = account.used;
+            account.made.emitted = (struct tally){0};
         }
-        sum.dropped.records += account->dropped.records;
-        sum.dropped.bytes += account->dropped.bytes;
-        sum.quarantined.records += account->quarantined.records;
-        sum.quarantined.bytes += account->quarantined.bytes;
+        account_add(&sum, &account);
     }
     return sum;
 }

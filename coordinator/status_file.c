@@ -46,6 +46,12 @@ static const struct json_field part_fields[] = {
     PART("bytes", "dropped", U64, account.dropped.bytes),
     PART("bytes", "quarantined", U64, account.quarantined.bytes),
     PART("bytes", "separators", U64, account.separator_bytes),
+    PART("made", "used", U64, account.used.records),
+    PART("made", "made", U64, account.made.made.records),
+    PART("made", "merged", U64, account.made.merged.records),
+    PART("made", "emitted", U64, account.made.emitted.records),
+    PART("made", "dropped", U64, account.made.dropped.records),
+    PART("made", "quarantined", U64, account.made.quarantined.records),
     PART(NULL, "stored_bytes", U64, stored_bytes),
     {.name = NULL}};
 

@@ -6,7 +6,8 @@
 #include "core/arena.h"
 #include "core/bytes.h"
 
-enum { ENTRY_VERSION = 1, REASON_SIZE_MIN = 5 };
+/* An entry without made records is written as version 1, which lacks their account. */
+enum { ENTRY_VERSION = 1, ENTRY_VERSION_MADE = 2, REASON_SIZE_MIN = 5 };
 
 static void tally_add(struct tally *sum, const struct tally *more)
 {
@@ -21,6 +22,35 @@ void account_add(struct account *sum, const struct account *more)
     tally_add(&sum->dropped, &more->dropped);
     tally_add(&sum->quarantined, &more->quarantined);
     sum->separator_bytes += more->separator_bytes;
+    tally_add(&sum->used, &more->used);
+    tally_add(&sum->made.made, &more->made.made);
+    tally_add(&sum->made.merged, &more->made.merged);
+    tally_add(&sum->made.emitted, &more->made.emitted);
+    tally_add(&sum->made.dropped, &more->made.dropped);
+    tally_add(&sum->made.quarantined, &more->made.quarantined);
+}
+
+static bool tallies_equal(const struct tally *a, const struct tally *b)
+{
+    return a->records == b->records && a->bytes == b->bytes;
+}
+
+static bool made_holds(const struct made_account *account)
+{
+    struct tally right = account->merged;
+    tally_add(&right, &account->emitted);
+    tally_add(&right, &account->dropped);
+    tally_add(&right, &account->quarantined);
+    return tallies_equal(&right, &account->made);
+}
+
+struct tally account_stored(const struct account *account)
+{
+    struct tally stored = account->emitted;
+    stored.records -= account->used.records;
+    stored.bytes -= account->used.bytes;
+    tally_add(&stored, &account->made.emitted);
+    return stored;
 }
 
 bool account_holds(const struct account *account)
@@ -29,7 +59,9 @@ bool account_holds(const struct account *account)
     tally_add(&right, &account->emitted);
     tally_add(&right, &account->dropped);
     tally_add(&right, &account->quarantined);
-    return right.records == account->read.records && right.bytes == account->read.bytes;
+    return tallies_equal(&right, &account->read) && made_holds(&account->made) &&
+           account->used.records <= account->emitted.records &&
+           account->used.bytes <= account->emitted.bytes;
 }
 
 static void put_tally(struct bytes *out, const struct tally *tally)
@@ -64,9 +96,35 @@ static void read_account(struct cursor *cursor, struct account *account)
     account->separator_bytes = cursor_varint(cursor);
 }
 
+static bool has_made(const struct account *account)
+{
+    return account->used.records > 0 || account->made.made.records > 0;
+}
+
+static void put_made(struct bytes *out, const struct account *account)
+{
+    put_tally(out, &account->used);
+    put_tally(out, &account->made.made);
+    put_tally(out, &account->made.merged);
+    put_tally(out, &account->made.emitted);
+    put_tally(out, &account->made.dropped);
+    put_tally(out, &account->made.quarantined);
+}
+
+static void read_made(struct cursor *cursor, struct account *account)
+{
+    account->used = read_tally(cursor);
+    account->made.made = read_tally(cursor);
+    account->made.merged = read_tally(cursor);
+    account->made.emitted = read_tally(cursor);
+    account->made.dropped = read_tally(cursor);
+    account->made.quarantined = read_tally(cursor);
+}
+
 void shard_entry_write(const struct shard_entry *entry, struct bytes *out)
 {
-    bytes_put_u8(out, ENTRY_VERSION);
+    bool is_made = has_made(&entry->account);
+    bytes_put_u8(out, is_made ? ENTRY_VERSION_MADE : ENTRY_VERSION);
     bytes_put_varint(out, entry->phase);
     bytes_put_varint(out, SHARD_RUN(entry->shard));
     bytes_put_varint(out, SHARD_INDEX(entry->shard));
@@ -76,6 +134,8 @@ void shard_entry_write(const struct shard_entry *entry, struct bytes *out)
     bytes_put_varint(out, entry->reject_count);
     bytes_put_varint(out, entry->stored_bytes);
     put_account(out, &entry->account);
+    if (is_made)
+        put_made(out, &entry->account);
     bytes_put_u64(out, entry->digest.low);
     bytes_put_u64(out, entry->digest.high);
     bytes_put_varint(out, entry->cpu_us);
@@ -178,7 +238,7 @@ enum error_code shard_entry_read(const void *data, size_t size, struct arena *ar
     struct shard_entry read = {0};
     bool is_short = false;
     uint8_t version = cursor_u8(&cursor);
-    if (cursor.is_bad || version != ENTRY_VERSION)
+    if (cursor.is_bad || (version != ENTRY_VERSION && version != ENTRY_VERSION_MADE))
         return error_set(error, ERROR_DAMAGED, "not a shard entry");
     read.phase = read_u32(&cursor);
     uint32_t run = read_u32(&cursor);
@@ -189,6 +249,8 @@ enum error_code shard_entry_read(const void *data, size_t size, struct arena *ar
     read.reject_count = cursor_varint(&cursor);
     read.stored_bytes = cursor_varint(&cursor);
     read_account(&cursor, &read.account);
+    if (version == ENTRY_VERSION_MADE)
+        read_made(&cursor, &read.account);
     read.digest.low = cursor_u64(&cursor);
     read.digest.high = cursor_u64(&cursor);
     read.cpu_us = cursor_varint(&cursor);

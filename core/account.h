@@ -18,15 +18,27 @@ struct tally {
     uint64_t records, bytes; /* bytes: of source, separators included */
 };
 
+/* Records that stages make of others: made = merged + emitted + dropped + quarantined, in
+ * records and in the source bytes that they stand for. Merged are those that a later stage
+ * made others of. */
+struct made_account {
+    struct tally made, merged, emitted, dropped, quarantined;
+};
+
 /* The law: read = emitted + dropped + quarantined, in records; and in bytes with
  * separator_bytes (blank lines) on the right. */
 struct account {
     struct tally read, emitted, dropped, quarantined;
     uint64_t separator_bytes;
+    struct tally used; /* of emitted: not themselves, but in records made of them */
+    struct made_account made;
 };
 
 void account_add(struct account *sum, const struct account *more);
+/* Both laws. */
 bool account_holds(const struct account *account);
+/* What is stored: emitted less used, and what was made and emitted. */
+struct tally account_stored(const struct account *account);
 
 /* Why records were dropped or quarantined, each with its tally. */
 struct reason {

@@ -34,12 +34,14 @@ struct column {
     const uint32_t *shapes; /* images only */
 };
 
-/* Where a record came from: its identity is (file, offset). */
+/* Where a record came from: its identity is (file, offset, copy). */
 struct origin {
     uint32_t file;    /* number in the phase's manifest */
     uint32_t ordinal; /* 0, 1, ... within its shard, blank lines not counted */
     uint64_t offset;  /* in the decompressed bytes of the file */
     uint64_t size;    /* source bytes, separator included */
+    uint64_t copy; /* 0: the record as read; else which of those that stages made of it */
+    bool is_made;  /* in this phase, and so in its account of made records; not stored */
 };
 
 struct batch {

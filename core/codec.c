@@ -163,6 +163,23 @@ static void put_origins(const struct selection *selection, struct bytes *out)
         store_u64(at + (size_t)i * 8, origins[row_at(selection, i)].size);
 }
 
+static bool has_copies(const struct selection *selection)
+{
+    for (uint32_t i = 0; i < selection->count; i++)
+        if (selection->batch->origins[row_at(selection, i)].copy)
+            return true;
+    return false;
+}
+
+static void put_copies(const struct selection *selection, struct bytes *out)
+{
+    const struct origin *origins = selection->batch->origins;
+    pack_text(out, "copy");
+    unsigned char *at = put_binary_room(out, (uint64_t)selection->count * 8);
+    for (uint32_t i = 0; at && i < selection->count; i++)
+        store_u64(at + (size_t)i * 8, origins[row_at(selection, i)].copy);
+}
+
 static void put_bits(const struct selection *selection, const unsigned char *bitmap,
                      struct bytes *out)
 {
@@ -261,7 +278,8 @@ static void put_block(const struct selection *selection, const struct file_names
                       struct bytes *out)
 {
     const struct batch *batch = selection->batch;
-    pack_map(out, 7);
+    bool is_made = has_copies(selection);
+    pack_map(out, 7U + is_made);
     pack_text(out, "format");
     pack_number(out, FORMAT_VERSION);
     pack_text(out, "count");
@@ -271,6 +289,8 @@ static void put_block(const struct selection *selection, const struct file_names
     for (uint32_t i = 0; i < selection->file_count; i++)
         pack_text(out, files->names[selection->files[i]]);
     put_origins(selection, out);
+    if (is_made)
+        put_copies(selection, out);
     pack_text(out, "columns");
     pack_array(out, batch->column_count);
     for (uint32_t i = 0; i < batch->column_count; i++)
@@ -357,7 +377,7 @@ struct decoder {
     bool is_placed; /* the bytes under the cursor live in the arena */
     uint64_t count;
     struct file_names files;
-    struct pack_item file, offset, size;
+    struct pack_item file, offset, size, copy; /* copy.data NULL: left out */
     struct raw_column *columns;
     uint32_t column_count;
 };
@@ -479,6 +499,8 @@ static void read_block(struct decoder *decoder)
             (void)pack_read_as(cursor, PACK_BINARY, &decoder->offset);
         } else if (pack_is_text(&key, "size")) {
             (void)pack_read_as(cursor, PACK_BINARY, &decoder->size);
+        } else if (pack_is_text(&key, "copy")) {
+            (void)pack_read_as(cursor, PACK_BINARY, &decoder->copy);
         } else if (pack_is_text(&key, "columns")) {
             read_columns(decoder);
         } else {
@@ -493,7 +515,8 @@ static const struct origin *make_origins(struct decoder *decoder)
 {
     uint64_t count = decoder->count;
     if (count > BLOCK_SIZE_MAX / 8 || decoder->file.size != count * 4 ||
-        decoder->offset.size != count * 8 || decoder->size.size != count * 8) {
+        decoder->offset.size != count * 8 || decoder->size.size != count * 8 ||
+        (decoder->copy.data && decoder->copy.size != count * 8)) {
         decoder->cursor.is_bad = true;
         return NULL;
     }
@@ -506,6 +529,8 @@ static const struct origin *make_origins(struct decoder *decoder)
         origins[i].file = load_u32(decoder->file.data + i * 4);
         origins[i].offset = load_u64(decoder->offset.data + i * 8);
         origins[i].size = load_u64(decoder->size.data + i * 8);
+        if (decoder->copy.data)
+            origins[i].copy = load_u64(decoder->copy.data + i * 8);
         if (origins[i].file >= decoder->files.count)
             decoder->cursor.is_bad = true;
     }
@@ -677,13 +702,23 @@ static void put_canonical_head(struct bytes *out, const struct column *column)
     out->size += 8 + size + 1 + 4;
 }
 
+/* A letter for what it is, another one where it was made of others; then its identity. */
+static void put_canonical_identity(struct bytes *out, char as_read, char as_made,
+                                   const char *file_name, uint64_t offset, uint64_t copy)
+{
+    bytes_put_u8(out, (uint8_t)(copy ? as_made : as_read));
+    put_canonical_text(out, file_name);
+    bytes_put_u64(out, offset);
+    if (copy)
+        bytes_put_u64(out, copy);
+}
+
 struct hash128 record_digest(const struct batch *batch, uint32_t row,
                              const char *file_name, struct bytes *scratch)
 {
     bytes_reset(scratch);
-    bytes_put_u8(scratch, 'R');
-    put_canonical_text(scratch, file_name);
-    bytes_put_u64(scratch, batch->origins[row].offset);
+    const struct origin *origin = &batch->origins[row];
+    put_canonical_identity(scratch, 'R', 'M', file_name, origin->offset, origin->copy);
     for (uint32_t i = 0; i < batch->column_count; i++) {
         put_canonical_head(scratch, batch->columns[i]);
         column_put_canonical(batch->columns[i], row, scratch);
@@ -691,13 +726,11 @@ struct hash128 record_digest(const struct batch *batch, uint32_t row,
     return hash128(scratch->data, scratch->size);
 }
 
-struct hash128 reject_digest(const char *file_name, uint64_t offset, const char *stage,
-                             const char *reason, struct bytes *scratch)
+struct hash128 reject_digest(const char *file_name, uint64_t offset, uint64_t copy,
+                             const char *stage, const char *reason, struct bytes *scratch)
 {
     bytes_reset(scratch);
-    bytes_put_u8(scratch, 'Q');
-    put_canonical_text(scratch, file_name);
-    bytes_put_u64(scratch, offset);
+    put_canonical_identity(scratch, 'Q', 'P', file_name, offset, copy);
     put_canonical_text(scratch, stage);
     put_canonical_text(scratch, reason);
     return hash128(scratch->data, scratch->size);

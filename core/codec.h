@@ -38,12 +38,14 @@ enum error_code block_decode(const void *data, size_t size, struct arena *arena,
                              struct batch **batch, struct file_names *files,
                              struct error *error);
 
-/* XXH3-128 of one record in canonical form: file name, offset, key, then every column by
- * name, type, dimension and shape, and its little-endian bytes. `scratch` is reset. */
+/* XXH3-128 of one record in canonical form: file name, offset, copy, key, then every
+ * column by name, type, dimension and shape, and its little-endian bytes. `scratch` is
+ * reset. */
 struct hash128 record_digest(const struct batch *batch, uint32_t row,
                              const char *file_name, struct bytes *scratch);
-/* The same for a reject: file name, offset, stage, reason. */
-struct hash128 reject_digest(const char *file_name, uint64_t offset, const char *stage,
-                             const char *reason, struct bytes *scratch);
+/* The same for a reject: file name, offset, copy, stage, reason. */
+struct hash128 reject_digest(const char *file_name, uint64_t offset, uint64_t copy,
+                             const char *stage, const char *reason,
+                             struct bytes *scratch);
 
 #endif

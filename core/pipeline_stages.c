@@ -164,8 +164,8 @@ static bool plan_stage(const struct pipeline_reading *reading,
 }
 
 static bool take_stage(const struct pipeline_reading *reading,
-                       const struct yaml_node *node, struct stage_spec *stage,
-                       struct phase_columns *columns)
+                       const struct yaml_node *node, bool is_shard_fixed,
+                       struct stage_spec *stage, struct phase_columns *columns)
 {
     struct stage_item item;
     char owner[OWNER_MAX];
@@ -174,8 +174,10 @@ static bool take_stage(const struct pipeline_reading *reading,
     stage->type = find_type(reading, &item);
     if (!stage->type)
         return false;
-    stage->place = (struct stage_place){
-        .stage = item.where, .mapping = item.mapping, .is_checked = reading->is_checked};
+    stage->place = (struct stage_place){.stage = item.where,
+                                        .mapping = item.mapping,
+                                        .is_checked = reading->is_checked,
+                                        .is_shard_fixed = is_shard_fixed};
     void *options =
         arena_alloc(reading->arena, 1, stage->type->options_size, _Alignof(max_align_t));
     if (!options) {
@@ -194,6 +196,14 @@ static bool take_stage(const struct pipeline_reading *reading,
         (void)check_inputs(reading, stage, columns);
     (void)put_outputs(reading, stage, columns);
     return false;
+}
+
+/* Are its shards the buckets of an exchange? */
+static bool reads_buckets(const struct pipeline_reading *reading,
+                          const struct phase_spec *phase)
+{
+    return phase->input.format == FORMAT_PHASE &&
+           reading->phases[phase->input.phase_index].exchange.kind != EXCHANGE_NONE;
 }
 
 bool pipeline_take_stages(const struct pipeline_reading *reading,
@@ -221,7 +231,8 @@ bool pipeline_take_stages(const struct pipeline_reading *reading,
     if (!stages)
         return false;
     for (size_t i = 0; i < node->count; i++) {
-        if (take_stage(reading, node->items[i], &stages[i], columns))
+        if (take_stage(reading, node->items[i], reads_buckets(reading, phase), &stages[i],
+                       columns))
             continue;
         is_good = false;
         columns->is_open = true;

@@ -156,6 +156,9 @@ enum error_code stage_type_check(const struct stage_type *type, struct error *er
                          type->name);
     if (!type->process)
         return error_set(error, ERROR_FATAL, "stage %s cannot process", type->name);
+    if ((type->traits & STAGE_STATELESS) && (type->begin || type->flush))
+        return error_set(error, ERROR_FATAL, "stage %s holds records and is stateless",
+                         type->name);
     if (type->traits & ~known)
         return error_set(error, ERROR_FATAL, "stage %s has unknown traits", type->name);
     if (!type->options != !type->options_size)

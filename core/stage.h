@@ -8,13 +8,15 @@
 
 #include "core/batch.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/option.h"
 
 struct arena;
+struct file_names;
 
 enum stage_trait {
     /* process() depends on nothing but its batch and the options: the executor may cut
-     * a batch anywhere to find a bad record. flush must be NULL. */
+     * a batch anywhere to find a bad record. begin and flush must be NULL. */
     STAGE_STATELESS = 1 << 0,
     /* The same input and options give the same bytes on every machine. */
     STAGE_REPRODUCIBLE = 1 << 1,
@@ -47,6 +49,10 @@ struct stage_place {
     /* Another process of this machine has checked all that: plan() need not look into
      * the files that options name. */
     bool is_checked;
+    /* The shards of this phase are buckets of an exchange: the same records in the same
+     * order, whatever shard.bytes says and however the job ran. Only there may a stage
+     * keep anything from one record to another. */
+    bool is_shard_fixed;
 };
 /* The position of an option's value; the stage's own where the option was left out. */
 struct source_position stage_option_position(const struct stage_place *place,
@@ -68,9 +74,17 @@ struct stage {
     const void
         *prepared; /* what prepare() wrote, mapped read-only, page-aligned; or NULL */
     size_t prepared_size;
+    const struct file_names
+        *files;            /* what origins' file numbers mean; see stage_identity() */
     struct arena *run;     /* until close() */
+    struct arena *shard;   /* until the next begin() */
     struct arena *scratch; /* reset after every process(); keep nothing in it */
 };
+
+/* What a record is known by, as a number: XXH3-128 of `seed`, its file's name, offset and
+ * copy. To seed random choices with, so that they depend on nothing else. */
+struct hash128 stage_identity(const struct stage *self, const struct origin *origin,
+                              uint64_t seed);
 
 /* What process() makes of a batch. Starts as the input batch, unchanged. */
 struct stage_output;
@@ -87,6 +101,29 @@ void stage_output_drop(struct stage_output *output, uint32_t row, const char *re
  * at 200 bytes, NULL allowed). */
 void stage_output_reject(struct stage_output *output, uint32_t row, const char *reason,
                          const char *detail);
+
+/* A record that a stage makes of others. It is known by the first of them, and by which of
+ * the records made of that one it is. */
+struct made_record {
+    struct origin origin; /* of the first one, as its batch has it */
+    const char *key;      /* of the first one; the new one's is KEY/NUMBER */
+    size_t key_size;
+    uint32_t number;         /* 1 ... MADE_NUMBER_MAX, each once for one origin */
+    uint64_t size;           /* source bytes that it stands for, for the account */
+    const char *drop_reason; /* NULL; else it is dropped at once, so as to be counted */
+};
+enum { MADE_NUMBER_MAX = (1 << 24) - 1 };
+/* The rows that are neither dropped nor rejected go on in made records, of this call or a
+ * later one: none of them stays. */
+void stage_output_use(struct stage_output *output);
+/* Put records out instead of the rows, which are used as by the function above. Columns
+ * (column_count, without the key) have a row a record; they are copied, their buffers
+ * taken over as by stage_output_set(). Keys are copied. Once a call of process() or
+ * flush(). ERROR_MEMORY; ERROR_RECORD: made of made ones too many times over. */
+enum error_code stage_output_emit(struct stage_output *output,
+                                  const struct made_record *records, uint32_t count,
+                                  const struct column *columns, uint32_t column_count,
+                                  struct error *error);
 
 /* What a stage is. One constant of this type per file in stages/. */
 struct stage_type {
@@ -124,6 +161,16 @@ struct stage_type {
      * engine look for the record that needs too much, in fresh executors. */
     enum error_code (*process)(struct stage *self, const struct batch *in,
                                struct stage_output *output, struct error *error);
+
+    /* A shard begins; self->shard is empty, and what was held of another shard, finished
+     * or not, must be forgotten. NULL: nothing is held. */
+    void (*begin)(struct stage *self);
+
+    /* Behind the last batch of a shard, again and again until it emits nothing. NULL: nothing
+     * is held. A stage that needs it can say in plan() that it asks for
+     * place->is_shard_fixed. */
+    enum error_code (*flush)(struct stage *self, struct stage_output *output,
+                             struct error *error);
 
     /* Release what open() took. Called exactly once. NULL: nothing. */
     void (*close)(struct stage *self);

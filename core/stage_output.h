@@ -23,15 +23,18 @@ struct stage_output {
     struct arena *arena;
     const struct column **columns; /* (capacity), in the arena */
     uint32_t column_count, capacity;
-    struct row_verdict *verdicts; /* (in->count), in the arena */
-    uint32_t gone;                /* rows that do not stay */
+    struct row_verdict *verdicts;  /* (in->count), in the arena */
+    uint32_t gone;                 /* rows that do not stay */
+    bool is_used;                  /* the others go on in made records */
+    const struct batch *made;      /* NULL: none yet; in the arena */
+    const char *const *made_drops; /* (made->count) reasons, NULL where it stays */
 };
 
 /* `in` and `arena` are borrowed for as long as the output. ERROR_MEMORY. */
 enum error_code stage_output_begin(struct stage_output *output, const struct batch *in,
                                    struct arena *arena, struct error *error);
 /* The batch with its new columns, less the rows that are gone; `in` itself when nothing
- * changed. ERROR_MEMORY. */
+ * changed. Of used rows: the made records that stay. ERROR_MEMORY. */
 enum error_code stage_output_finish(struct stage_output *output, const struct batch **out,
                                     struct error *error);
 

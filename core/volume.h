@@ -17,6 +17,7 @@ struct arena;
 struct reject {
     const char *file; /* name */
     uint64_t offset, size;
+    uint64_t copy;   /* as in struct origin */
     const char *key; /* zero-terminated; NULL: not known */
     const char *stage, *reason;
     const char *detail; /* NULL allowed */

@@ -137,13 +137,17 @@ void volume_reject_write(const struct reject *reject, struct bytes *out)
     size_t excerpt_size = reject->excerpt ? reject->excerpt_size : 0;
     if (excerpt_size > UINT32_MAX)
         excerpt_size = UINT32_MAX;
-    pack_map(out, 8);
+    pack_map(out, 8U + (reject->copy > 0));
     pack_text(out, "file");
     pack_text(out, reject->file);
     pack_text(out, "offset");
     pack_number(out, reject->offset);
     pack_text(out, "size");
     pack_number(out, reject->size);
+    if (reject->copy > 0) {
+        pack_text(out, "copy");
+        pack_number(out, reject->copy);
+    }
     pack_text(out, "key");
     pack_optional_text(out, reject->key);
     pack_text(out, "stage");
@@ -165,6 +169,8 @@ static void read_reject_field(struct map_reader *reader, const struct pack_item 
         read->offset = number_of(reader, item, UINT64_MAX);
     else if (pack_is_text(key, "size"))
         read->size = number_of(reader, item, UINT64_MAX);
+    else if (pack_is_text(key, "copy"))
+        read->copy = number_of(reader, item, UINT64_MAX);
     else if (pack_is_text(key, "key"))
         read->key = copy_text(reader, item);
     else if (pack_is_text(key, "stage"))

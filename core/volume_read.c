@@ -144,7 +144,9 @@ static int compare_rejects(const void *a, const void *b)
     int order = strcmp(left->file, right->file);
     if (order != 0)
         return order;
-    return (left->offset > right->offset) - (left->offset < right->offset);
+    if (left->offset != right->offset)
+        return left->offset < right->offset ? -1 : 1;
+    return (left->copy > right->copy) - (left->copy < right->copy);
 }
 
 /* They were stored as they came up: those of the reader before those of the stages. */

@@ -13,12 +13,16 @@
 enum { ORDER_SEED = 0x6F726465, NAMES_FIRST = 16 };
 
 static uint64_t hash_identity(uint64_t seed, uint64_t salt, const char *file_name,
-                              uint64_t offset, struct bytes *scratch)
+                              uint64_t offset, uint64_t copy, struct bytes *scratch)
 {
     bytes_reset(scratch);
     bytes_put_u64(scratch, seed);
     bytes_put_u64(scratch, offset);
     bytes_put(scratch, file_name, strlen(file_name));
+    if (copy) { /* behind a byte that no name has */
+        bytes_put_u8(scratch, 0);
+        bytes_put_u64(scratch, copy);
+    }
     return hash64(scratch->data, scratch->size, salt);
 }
 
@@ -27,7 +31,8 @@ uint32_t bucket_of_row(const struct exchange_spec *exchange, const struct batch 
 {
     uint64_t hash;
     if (exchange->kind == EXCHANGE_RANDOM) {
-        hash = hash_identity(exchange->seed, 0, file_name, batch->origins[row].offset,
+        const struct origin *origin = &batch->origins[row];
+        hash = hash_identity(exchange->seed, 0, file_name, origin->offset, origin->copy,
                              scratch);
     } else {
         bytes_reset(scratch);
@@ -38,11 +43,11 @@ uint32_t bucket_of_row(const struct exchange_spec *exchange, const struct batch 
 }
 
 uint64_t bucket_order(const struct exchange_spec *exchange, const char *file_name,
-                      uint64_t offset, struct bytes *scratch)
+                      uint64_t offset, uint64_t copy, struct bytes *scratch)
 {
     if (exchange->kind != EXCHANGE_RANDOM)
         return 0;
-    return hash_identity(exchange->seed, ORDER_SEED, file_name, offset, scratch);
+    return hash_identity(exchange->seed, ORDER_SEED, file_name, offset, copy, scratch);
 }
 
 void name_table_init(struct name_table *table, struct arena *arena)

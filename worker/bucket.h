@@ -13,13 +13,13 @@ struct arena;
 struct bytes;
 
 /* The bucket of a record: by the XXH3 of the column's canonical bytes, or of seed, file
- * name and offset. `scratch` is reset. */
+ * name, offset and copy. `scratch` is reset. */
 uint32_t bucket_of_row(const struct exchange_spec *exchange, const struct batch *batch,
                        uint32_t row, const char *file_name, struct bytes *scratch);
 /* Sort key within the bucket of a random exchange; 0 for a hash exchange, whose records
- * stay in input order. Ties are broken by file name and offset. */
+ * stay in input order. Ties are broken by file name, offset and copy. */
 uint64_t bucket_order(const struct exchange_spec *exchange, const char *file_name,
-                      uint64_t offset, struct bytes *scratch);
+                      uint64_t offset, uint64_t copy, struct bytes *scratch);
 
 /* Gives numbers to file names, so that batches from several blocks can share a table. */
 struct name_table {

@@ -9,31 +9,20 @@
 #include "core/clock.h"
 #include "core/stage.h"
 #include "core/stage_output.h"
-#include "core/unicode.h"
+#include "worker/gathering.h"
 
-enum { EXCERPT_MAX = 200, RUN_BLOCK = 64 << 10, SCRATCH_BLOCK = 1 << 20, STRIKES = 2 };
+enum { RUN_BLOCK = 64 << 10, SCRATCH_BLOCK = 1 << 20, STRIKES = 2 };
 
 struct chain {
     const struct phase_spec *phase;
     struct chain_hooks hooks;
     const struct chain_isolation *isolation;
-    struct arena *run, *scratch;     /* owned */
-    struct stage *stages;            /* (stage_count), in `run` */
-    struct chain_stage_stats *stats; /* (stage_count), in `run` */
-    size_t opened;                   /* stages whose open() was called */
-};
-
-/* An outcome while it grows: arrays in the arena, doubled when full. */
-struct gathering {
-    struct chain *chain;
-    struct arena *arena;
-    const struct batch **batches;
-    size_t batch_count, batch_capacity;
-    struct chain_reject *rejects;
-    size_t reject_count, reject_capacity;
-    struct reason *reasons;
-    size_t reason_count, reason_capacity;
-    struct account account;
+    struct arena *run, *shard, *scratch; /* owned */
+    struct stage *stages;                /* (stage_count), in `run` */
+    struct chain_stage_stats *stats;     /* (stage_count), in `run` */
+    size_t opened;                       /* stages whose open() was called */
+    size_t flushing;                     /* the stage that chain_flush() asks next */
+    struct file_names files;
 };
 
 static enum error_code open_stage(struct chain *chain, size_t index,
@@ -44,7 +33,9 @@ static enum error_code open_stage(struct chain *chain, size_t index,
     struct stage *stage = chain->stages + index;
     *stage = (struct stage){.type = spec->type,
                             .options = spec->options,
+                            .files = &chain->files,
                             .run = chain->run,
+                            .shard = chain->shard,
                             .scratch = chain->scratch};
     if (prepared) {
         stage->prepared = prepared[index].data;
@@ -72,8 +63,9 @@ enum error_code chain_open(const struct phase_spec *phase,
     if (hooks)
         made->hooks = *hooks;
     made->run = arena_create(RUN_BLOCK, 0);
+    made->shard = arena_create(RUN_BLOCK, 0);
     made->scratch = arena_create(SCRATCH_BLOCK, 0);
-    if (made->run && made->scratch) {
+    if (made->run && made->shard && made->scratch) {
         made->stages = ARENA_NEW(made->run, struct stage, phase->stage_count);
         made->stats = ARENA_NEW(made->run, struct chain_stage_stats, phase->stage_count);
     }
@@ -99,13 +91,24 @@ void chain_close(struct chain *chain)
         if (chain->stages[i].type->close)
             chain->stages[i].type->close(chain->stages + i);
     arena_destroy(chain->scratch);
+    arena_destroy(chain->shard);
     arena_destroy(chain->run);
     free(chain);
 }
 
-void chain_isolate(struct chain *chain, const struct chain_isolation *isolation)
+void chain_begin(struct chain *chain, const struct chain_isolation *isolation)
 {
     chain->isolation = isolation;
+    chain->flushing = 0;
+    arena_reset(chain->shard);
+    for (size_t i = 0; i < chain->opened; i++)
+        if (chain->stages[i].type->begin)
+            chain->stages[i].type->begin(chain->stages + i);
+}
+
+void chain_name_files(struct chain *chain, const struct file_names *files)
+{
+    chain->files = *files;
 }
 
 const struct chain_stage_stats *chain_stats(const struct chain *chain)
@@ -113,151 +116,47 @@ const struct chain_stage_stats *chain_stats(const struct chain *chain)
     return chain->stats;
 }
 
+/* A batch on its way through the stages, and what became of its records. */
+struct running {
+    struct chain *chain;
+    struct gathering all;
+};
+
 static enum error_code no_memory(struct error *error)
 {
     return error_set(error, ERROR_MEMORY, "no memory for the results of a batch");
 }
 
-/* Room for one more item behind `count`; the array, moved or not, or NULL. */
-static void *grow(struct arena *arena, void *items, size_t count, size_t *capacity,
-                  size_t size)
+/* What the stage at `index` made of its batch goes into the account; *out: what goes on. */
+static enum error_code take_output(struct running *running, uint32_t index,
+                                   struct stage_output *output, const struct batch **out,
+                                   struct error *error)
 {
-    if (count < *capacity)
-        return items;
-    size_t wanted = *capacity ? *capacity * 2 : 8;
-    void *grown = arena_alloc_raw(arena, wanted, size, _Alignof(max_align_t));
-    if (!grown)
-        return NULL;
-    if (count > 0)
-        memcpy(grown, items, count * size);
-    *capacity = wanted;
-    return grown;
-}
-
-static void count_row(struct tally *tally, const struct origin *origin)
-{
-    tally->records++;
-    tally->bytes += origin->size;
-}
-
-static uint64_t source_bytes(const struct batch *batch)
-{
-    uint64_t bytes = 0;
-    for (uint32_t row = 0; row < batch->count; row++)
-        bytes += batch->origins[row].size;
-    return bytes;
-}
-
-static enum error_code add_reason(struct gathering *all, const char *stage,
-                                  const char *reason, bool is_quarantine,
-                                  const struct origin *origin, struct error *error)
-{
-    count_row(is_quarantine ? &all->account.quarantined : &all->account.dropped, origin);
-    size_t i = 0;
-    while (i < all->reason_count && (all->reasons[i].is_quarantine != is_quarantine ||
-                                     strcmp(all->reasons[i].reason, reason) != 0 ||
-                                     strcmp(all->reasons[i].stage, stage) != 0))
-        i++;
-    if (i == all->reason_count) {
-        struct reason *room = grow(all->arena, all->reasons, all->reason_count,
-                                   &all->reason_capacity, sizeof *room);
-        if (!room)
-            return no_memory(error);
-        all->reasons = room;
-        room[i] = (struct reason){
-            .stage = stage, .reason = reason, .is_quarantine = is_quarantine};
-        all->reason_count++;
-    }
-    count_row(&all->reasons[i].tally, origin);
-    return OK;
-}
-
-/* The column that shows people what the record is: "text", else the first other one with
- * bytes in it. */
-static const struct column *excerpt_column(const struct batch *batch)
-{
-    const struct column *column = batch_column(batch, "text");
-    if (column && column->type == COLUMN_UTF8)
-        return column;
-    for (uint32_t i = 1; i < batch->column_count; i++)
-        if (batch->columns[i]->type == COLUMN_UTF8)
-            return batch->columns[i];
-    return NULL;
-}
-
-static enum error_code describe(const struct batch *batch, uint32_t row,
-                                struct arena *arena, struct reject *reject,
-                                struct error *error)
-{
-    const struct column *key = batch->column_count > 0 ? batch->columns[0] : NULL;
-    if (key && key->type == COLUMN_UTF8 && column_is_valid(key, row)) {
-        reject->key = arena_copy_text(arena, column_row(key, row),
-                                      (size_t)column_row_length(key, row));
-        if (!reject->key)
-            return no_memory(error);
-    }
-    const struct column *column = excerpt_column(batch);
-    if (!column || !column_is_valid(column, row))
-        return OK;
-    const unsigned char *text = column_row(column, row);
-    uint64_t length = column_row_length(column, row);
-    size_t size = unicode_cut(text, (size_t)length, EXCERPT_MAX);
-    reject->excerpt = (const void *)arena_copy_text(arena, (const char *)text, size);
-    reject->excerpt_size = size;
-    return reject->excerpt ? OK : no_memory(error);
-}
-
-static enum error_code add_reject(struct gathering *all, const struct batch *batch,
-                                  uint32_t row, const char *stage, const char *reason,
-                                  const char *detail, struct error *error)
-{
-    const struct origin *origin = batch->origins + row;
-    enum error_code code = add_reason(all, stage, reason, true, origin, error);
-    if (code != OK)
-        return code;
-    struct chain_reject *room = grow(all->arena, all->rejects, all->reject_count,
-                                     &all->reject_capacity, sizeof *room);
-    if (!room)
-        return no_memory(error);
-    all->rejects = room;
-    room += all->reject_count;
-    *room = (struct chain_reject){.file = origin->file,
-                                  .reject = {.offset = origin->offset,
-                                             .size = origin->size,
-                                             .stage = stage,
-                                             .reason = reason,
-                                             .detail = detail}};
-    all->reject_count++;
-    return describe(batch, row, all->arena, &room->reject, error);
-}
-
-static enum error_code add_verdicts(struct gathering *all, const struct batch *batch,
-                                    const struct row_verdict *verdicts, const char *stage,
-                                    struct error *error)
-{
-    enum error_code code = OK;
-    for (uint32_t row = 0; row < batch->count && code == OK; row++) {
-        const struct row_verdict *verdict = verdicts + row;
-        if (verdict->reason && verdict->is_reject)
-            code = add_reject(all, batch, row, stage, verdict->reason, verdict->detail,
-                              error);
-        else if (verdict->reason)
-            code = add_reason(all, stage, verdict->reason, false, batch->origins + row,
-                              error);
+    struct chain *chain = running->chain;
+    const struct batch *in = output->in;
+    enum error_code code = gathering_add_output(&running->all, output,
+                                                chain->stages[index].type->name, error);
+    if (code == OK)
+        code = stage_output_finish(output, out, error);
+    if (code == OK) {
+        struct chain_stage_stats *stats = chain->stats + index;
+        stats->records_in += in->count;
+        stats->records_out += (*out)->count;
+        stats->bytes += batch_source_bytes(in);
     }
     return code;
 }
 
-/* One process() call. *out: what is left. ERROR_RECORD from the stage is passed on as it
+/* One process() call. *out: what goes on. ERROR_RECORD from the stage is passed on as it
  * is, everything noted of it forgotten. */
-static enum error_code run_stage(struct gathering *all, uint32_t index,
+static enum error_code run_stage(struct running *running, uint32_t index,
                                  const struct batch *in, const struct batch **out,
                                  struct error *error)
 {
-    struct chain *chain = all->chain;
+    struct chain *chain = running->chain;
     struct stage *stage = chain->stages + index;
     struct stage_output output;
-    enum error_code code = stage_output_begin(&output, in, all->arena, error);
+    enum error_code code = stage_output_begin(&output, in, running->all.arena, error);
     if (code != OK)
         return code;
     int64_t began = clock_process_us();
@@ -268,19 +167,8 @@ static enum error_code run_stage(struct gathering *all, uint32_t index,
     if (chain->hooks.after && (code == OK || code == ERROR_RECORD))
         chain->hooks.after(chain->hooks.user, index);
     arena_reset(chain->scratch);
-    struct chain_stage_stats *stats = chain->stats + index;
-    stats->cpu_us += clock_process_us() - began;
-    if (code != OK)
-        return code;
-    code = add_verdicts(all, in, output.verdicts, stage->type->name, error);
-    if (code == OK)
-        code = stage_output_finish(&output, out, error);
-    if (code == OK) {
-        stats->records_in += in->count;
-        stats->records_out += in->count - output.gone;
-        stats->bytes += source_bytes(in);
-    }
-    return code;
+    chain->stats[index].cpu_us += clock_process_us() - began;
+    return code == OK ? take_output(running, index, &output, out, error) : code;
 }
 
 static const struct lease_suspect *suspect_of(const struct chain *chain, uint32_t ordinal)
@@ -306,66 +194,33 @@ static const struct lease_suspect *condemned_at(const struct chain *chain, uint3
     return stage == index ? suspect : NULL;
 }
 
-static enum error_code add_batch(struct gathering *all, const struct batch *batch,
-                                 struct error *error)
-{
-    for (uint32_t row = 0; row < batch->count; row++)
-        count_row(&all->account.emitted, batch->origins + row);
-    const struct batch **room = grow(all->arena, all->batches, all->batch_count,
-                                     &all->batch_capacity, sizeof(const struct batch *));
-    if (!room)
-        return no_memory(error);
-    all->batches = room;
-    room[all->batch_count++] = batch;
-    return OK;
-}
-
-static enum error_code run_from(struct gathering *all, uint32_t index,
+static enum error_code run_from(struct running *running, uint32_t index,
                                 const struct batch *batch, struct error *error);
 
 /* The stage said ERROR_RECORD, *error holds why: halve the batch until the bad record
  * stands alone. The halves go on through the later stages each on its own. */
-static enum error_code run_halves(struct gathering *all, uint32_t index,
+static enum error_code run_halves(struct running *running, uint32_t index,
                                   const struct batch *batch, struct error *error)
 {
-    const struct stage_type *type = all->chain->stages[index].type;
+    const struct stage_type *type = running->chain->stages[index].type;
     if (!(type->traits & STAGE_STATELESS)) {
         error->code = ERROR_TRANSIENT;
         return error_wrap(error, "stage %s", type->name);
     }
     if (batch->count == 1) {
         const char *detail =
-            arena_copy_text(all->arena, error->text, strlen(error->text));
-        return add_reject(all, batch, 0, type->name, "stage_error", detail, error);
+            arena_copy_text(running->all.arena, error->text, strlen(error->text));
+        return gathering_reject(&running->all, batch, 0, type->name, "stage_error",
+                                detail, error);
     }
     uint32_t middle = batch->count / 2;
-    const struct batch *first = batch_slice(batch, 0, middle, all->arena);
-    const struct batch *second = batch_slice(batch, middle, batch->count, all->arena);
+    const struct batch *first = batch_slice(batch, 0, middle, running->all.arena);
+    const struct batch *second =
+        batch_slice(batch, middle, batch->count, running->all.arena);
     if (!first || !second)
         return no_memory(error);
-    enum error_code code = run_from(all, index, first, error);
-    return code == OK ? run_from(all, index, second, error) : code;
-}
-
-/* Run the batch through the stages from `index` on. Recursion goes log2(count) deep. */
-static enum error_code run_from(struct gathering *all, uint32_t index,
-                                const struct batch *batch, struct error *error)
-{
-    const struct phase_spec *phase = all->chain->phase;
-    for (; index < phase->stage_count && batch->count > 0; index++) {
-        const char *name = phase->stages[index].type->name;
-        const struct lease_suspect *suspect = condemned_at(all->chain, index, batch);
-        if (suspect)
-            return add_reject(all, batch, 0, name, suspect->reason, NULL, error);
-        enum error_code code = run_stage(all, index, batch, &batch, error);
-        if (code == ERROR_RECORD)
-            return run_halves(all, index, batch, error);
-        if (code != OK) {
-            error->code = code;
-            return error_wrap(error, "stage %s", name);
-        }
-    }
-    return batch->count > 0 ? add_batch(all, batch, error) : OK;
+    enum error_code code = run_from(running, index, first, error);
+    return code == OK ? run_from(running, index, second, error) : code;
 }
 
 static bool runs_alone(const struct chain *chain, uint32_t ordinal)
@@ -389,32 +244,121 @@ static uint32_t segment_end(const struct chain *chain, const struct batch *batch
     return end;
 }
 
+/* Run the batch through the stages from `index` on, in as many pieces as isolation asks. */
+static enum error_code run_segments(struct running *running, uint32_t index,
+                                    const struct batch *batch, struct error *error)
+{
+    enum error_code code = OK;
+    for (uint32_t begin = 0; begin < batch->count && code == OK;) {
+        uint32_t end = segment_end(running->chain, batch, begin);
+        const struct batch *segment =
+            end - begin == batch->count
+                ? batch
+                : batch_slice(batch, begin, end, running->all.arena);
+        code = segment ? run_from(running, index, segment, error) : no_memory(error);
+        begin = end;
+    }
+    return code;
+}
+
+/* Run the batch through the stages from `index` on. Recursion goes log2(count) deep, and
+ * once more for each stage that makes other records. */
+static enum error_code run_from(struct running *running, uint32_t index,
+                                const struct batch *batch, struct error *error)
+{
+    const struct phase_spec *phase = running->chain->phase;
+    for (; index < phase->stage_count && batch->count > 0; index++) {
+        const char *name = phase->stages[index].type->name;
+        const struct lease_suspect *suspect = condemned_at(running->chain, index, batch);
+        if (suspect)
+            return gathering_reject(&running->all, batch, 0, name, suspect->reason, NULL,
+                                    error);
+        const struct batch *out = batch;
+        enum error_code code = run_stage(running, index, batch, &out, error);
+        if (code == ERROR_RECORD)
+            return run_halves(running, index, batch, error);
+        if (code != OK) {
+            error->code = code;
+            return error_wrap(error, "stage %s", name);
+        }
+        /* Several records may be made of a suspect: each stands alone from here on. */
+        if (running->chain->isolation && out->count > 1)
+            return run_segments(running, index + 1, out, error);
+        batch = out;
+    }
+    return batch->count > 0 ? gathering_add_batch(&running->all, batch, error) : OK;
+}
+
+/* Errors need a place for their text, which becomes the detail of rejects. */
+static struct error *place_for(struct error *error, struct error *own)
+{
+    error = error ? error : own;
+    *error = (struct error){0};
+    return error;
+}
+
 enum error_code chain_run(struct chain *chain, const struct batch *in,
                           struct arena *arena, struct chain_outcome *outcome,
                           struct error *error)
 {
-    struct error own = {0};
-    error = error ? error : &own; /* its text is needed for rejects */
-    *error = own;
-    struct gathering all = {.chain = chain, .arena = arena};
-    all.account.read = (struct tally){in->count, source_bytes(in)};
+    struct error own;
+    error = place_for(error, &own);
+    struct running running = {.chain = chain, .all = {.arena = arena}};
+    running.all.account.read = (struct tally){in->count, batch_source_bytes(in)};
+    enum error_code code = run_segments(&running, 0, in, error);
+    if (code == OK)
+        *outcome = gathering_outcome(&running.all);
+    return code;
+}
+
+/* One flush() call. *out NULL: the stage holds nothing more. The hooks are not called: no
+ * record is to blame for what happens here. */
+static enum error_code flush_stage(struct running *running, uint32_t index,
+                                   const struct batch **out, struct error *error)
+{
+    static const struct batch nothing;
+    struct chain *chain = running->chain;
+    struct stage *stage = chain->stages + index;
+    struct stage_output output;
+    *out = NULL;
+    if (!stage->type->flush)
+        return OK;
+    enum error_code code =
+        stage_output_begin(&output, &nothing, running->all.arena, error);
+    if (code != OK)
+        return code;
+    int64_t began = clock_process_us();
+    code = stage->type->flush(stage, &output, error);
+    arena_reset(chain->scratch);
+    chain->stats[index].cpu_us += clock_process_us() - began;
+    if (code != OK) {
+        error->code = code == ERROR_RECORD ? ERROR_TRANSIENT : code;
+        return error_wrap(error, "stage %s", stage->type->name);
+    }
+    return output.made ? take_output(running, index, &output, out, error) : OK;
+}
+
+enum error_code chain_flush(struct chain *chain, struct arena *arena,
+                            struct chain_outcome *outcome, bool *is_done,
+                            struct error *error)
+{
+    struct error own;
+    error = place_for(error, &own);
+    struct running running = {.chain = chain, .all = {.arena = arena}};
+    const struct batch *made = NULL;
     enum error_code code = OK;
-    for (uint32_t begin = 0; begin < in->count && code == OK;) {
-        uint32_t end = segment_end(chain, in, begin);
-        const struct batch *segment =
-            end - begin == in->count ? in : batch_slice(in, begin, end, arena);
-        code = segment ? run_from(&all, 0, segment, error) : no_memory(error);
-        begin = end;
+    while (code == OK && chain->flushing < chain->phase->stage_count && !made) {
+        uint32_t index = (uint32_t)chain->flushing;
+        code = flush_stage(&running, index, &made, error);
+        if (code == OK && made)
+            code = run_segments(&running, index + 1, made, error);
+        else
+            chain->flushing++;
     }
     if (code != OK)
         return code;
-    *outcome = (struct chain_outcome){.batches = all.batches,
-                                      .batch_count = all.batch_count,
-                                      .rejects = all.rejects,
-                                      .reject_count = all.reject_count,
-                                      .reasons = all.reasons,
-                                      .reason_count = all.reason_count,
-                                      .account = all.account};
+    *outcome = gathering_outcome(&running.all);
+    *is_done = chain->flushing == chain->phase->stage_count;
     return OK;
 }
 

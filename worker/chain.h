@@ -2,11 +2,13 @@
 #ifndef WORKER_CHAIN_H
 #define WORKER_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/account.h"
 #include "core/batch.h"
+#include "core/codec.h"
 #include "core/error.h"
 #include "core/pipeline.h"
 #include "core/protocol.h"
@@ -42,6 +44,7 @@ struct chain_isolation {
 /* A quarantined record. */
 struct chain_reject {
     uint32_t file;        /* number in the manifest */
+    bool is_made;         /* one that a stage of this phase made */
     struct reject reject; /* .file is NULL: names are the caller's matter */
 };
 
@@ -56,7 +59,7 @@ struct chain_outcome {
     size_t reject_count;
     const struct reason *reasons; /* (reason_count) what was dropped and quarantined */
     size_t reason_count;
-    struct account account; /* separator_bytes is 0; the law holds */
+    struct account account; /* separator_bytes is 0; the laws hold */
 };
 
 /* Since chain_open(), over the process() calls that succeeded. */
@@ -75,9 +78,12 @@ enum error_code chain_open(const struct phase_spec *phase,
                            struct error *error);
 void chain_close(struct chain *chain);
 
-/* From now on (until the next call) batches belong to a shard with this isolation, which
- * is borrowed as long; NULL: none. */
-void chain_isolate(struct chain *chain, const struct chain_isolation *isolation);
+/* A shard begins: what stages held of another is forgotten. From now on (until the next
+ * call) batches belong to a shard with this isolation, which is borrowed as long; NULL:
+ * none. */
+void chain_begin(struct chain *chain, const struct chain_isolation *isolation);
+/* What the file numbers of the next batches mean; borrowed until the next call. */
+void chain_name_files(struct chain *chain, const struct file_names *files);
 
 /* Run a batch through all stages. The outcome is written on success only.
  *   ERROR_MEMORY     a stage or the arena had none; look for the record in fresh processes
@@ -87,6 +93,12 @@ void chain_isolate(struct chain *chain, const struct chain_isolation *isolation)
 enum error_code chain_run(struct chain *chain, const struct batch *in,
                           struct arena *arena, struct chain_outcome *outcome,
                           struct error *error);
+
+/* Behind the last batch of a shard: the records that stages make of what they still hold,
+ * and what becomes of those. To be called until *is_done. Errors as of chain_run(). */
+enum error_code chain_flush(struct chain *chain, struct arena *arena,
+                            struct chain_outcome *outcome, bool *is_done,
+                            struct error *error);
 
 /* The columns of the phase's output_schema, in its order; buffers are shared. */
 enum error_code chain_project(const struct chain *chain, const struct batch *batch,

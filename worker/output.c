@@ -208,6 +208,12 @@ static enum error_code hold_batch(struct output *output, const struct batch *bat
     return OK;
 }
 
+static void count_record(struct tally *tally, uint64_t size)
+{
+    tally->records++;
+    tally->bytes += size;
+}
+
 enum error_code output_batch(struct output *output, const struct batch *batch,
                              const struct file_names *files, struct error *error)
 {
@@ -220,8 +226,10 @@ enum error_code output_batch(struct output *output, const struct batch *batch,
         struct hash128 digest = record_digest(
             view, row, files->names[view->origins[row].file], &output->canonical);
         entry->digest = hash128_add(entry->digest, digest);
-        entry->account.emitted.records++;
-        entry->account.emitted.bytes += view->origins[row].size;
+        const struct origin *origin = &view->origins[row];
+        count_record(origin->is_made ? &entry->account.made.emitted
+                                     : &entry->account.emitted,
+                     origin->size);
     }
     if (output->phase->exchange.kind != EXCHANGE_NONE)
         return hold_batch(output, batch, files, error);
@@ -231,7 +239,7 @@ enum error_code output_batch(struct output *output, const struct batch *batch,
 }
 
 enum error_code output_reject(struct output *output, const struct reject *reject,
-                              struct error *error)
+                              bool is_made, struct error *error)
 {
     if (output->reject_count == output->reject_capacity) {
         size_t capacity = output->reject_capacity ? output->reject_capacity * 2 : 16;
@@ -264,12 +272,13 @@ enum error_code output_reject(struct output *output, const struct reject *reject
     output->rejects[output->reject_count++] = copy;
 
     struct shard_entry *entry = &output->entry;
-    struct hash128 digest = reject_digest(reject->file, reject->offset, reject->stage,
-                                          reject->reason, &output->canonical);
+    struct hash128 digest =
+        reject_digest(reject->file, reject->offset, reject->copy, reject->stage,
+                      reject->reason, &output->canonical);
     entry->digest = hash128_add(entry->digest, digest);
     struct tally tally = {.records = 1, .bytes = reject->size};
-    entry->account.quarantined.records += tally.records;
-    entry->account.quarantined.bytes += tally.bytes;
+    count_record(is_made ? &entry->account.made.quarantined : &entry->account.quarantined,
+                 reject->size);
     entry->reject_count++;
     struct reason reason = {.stage = copy->stage,
                             .reason = copy->reason,
@@ -282,10 +291,19 @@ enum error_code output_reject(struct output *output, const struct reject *reject
 void output_drop(struct output *output, const char *stage, const char *reason,
                  struct tally tally)
 {
-    output->entry.account.dropped.records += tally.records;
-    output->entry.account.dropped.bytes += tally.bytes;
     struct reason item = {.stage = stage, .reason = reason, .tally = tally};
     reason_table_add(&output->reasons, &item);
+}
+
+void output_account(struct output *output, const struct account *account)
+{
+    struct account rest = {.dropped = account->dropped,
+                           .emitted = account->used,
+                           .used = account->used,
+                           .made = {.made = account->made.made,
+                                    .merged = account->made.merged,
+                                    .dropped = account->made.dropped}};
+    account_add(&output->entry.account, &rest);
 }
 
 void output_read(struct output *output, struct tally read, uint64_t separator_bytes)

@@ -29,12 +29,15 @@ void output_begin(struct output *output, shard_id shard, uint32_t generation);
 /* The records of a batch came out of the last stage. */
 enum error_code output_batch(struct output *output, const struct batch *batch,
                              const struct file_names *files, struct error *error);
-/* A record is quarantined. */
+/* A record is quarantined; `is_made`: one that a stage made. */
 enum error_code output_reject(struct output *output, const struct reject *reject,
-                              struct error *error);
-/* Records were taken out by a stage. */
+                              bool is_made, struct error *error);
+/* Records were taken out by a stage: why, for the table of reasons. */
 void output_drop(struct output *output, const char *stage, const char *reason,
                  struct tally tally);
+/* What became of the records of a batch, less those that the calls above count: dropped,
+ * used, made and merged. */
+void output_account(struct output *output, const struct account *account);
 /* Records and separators were read. */
 void output_read(struct output *output, struct tally read, uint64_t separator_bytes);
 /* Put keys, rejects and the shard's entry into the volume. *entry lives until the next

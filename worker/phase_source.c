@@ -24,7 +24,7 @@ struct open_volume {
 struct sorted_row {
     uint64_t order;
     const char *name;
-    uint64_t offset;
+    uint64_t offset, copy;
     struct row_reference at;
 };
 
@@ -166,13 +166,14 @@ static enum error_code add_rows(struct phase_source *source, const struct batch 
     }
     for (uint32_t i = 0; i < batch->count; i++) {
         const char *name = source->names.names[batch->origins[i].file];
-        uint64_t offset = batch->origins[i].offset;
-        source->rows[source->row_count++] =
-            (struct sorted_row){.order = bucket_order(&source->earlier->exchange, name,
-                                                      offset, &source->buffer),
-                                .name = name,
-                                .offset = offset,
-                                .at = {.batch = batch, .row = i}};
+        const struct origin *origin = &batch->origins[i];
+        source->rows[source->row_count++] = (struct sorted_row){
+            .order = bucket_order(&source->earlier->exchange, name, origin->offset,
+                                  origin->copy, &source->buffer),
+            .name = name,
+            .offset = origin->offset,
+            .copy = origin->copy,
+            .at = {.batch = batch, .row = i}};
     }
     return OK;
 }
@@ -216,7 +217,9 @@ static int compare_rows(const void *a, const void *b)
     int names = left->name == right->name ? 0 : strcmp(left->name, right->name);
     if (names != 0)
         return names;
-    return left->offset < right->offset ? -1 : left->offset > right->offset;
+    if (left->offset != right->offset)
+        return left->offset < right->offset ? -1 : 1;
+    return left->copy < right->copy ? -1 : left->copy > right->copy;
 }
 
 enum error_code phase_source_open(struct phase_source *source, enum run_kind kind,

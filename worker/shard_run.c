@@ -25,7 +25,7 @@ static enum error_code put_bad(const struct shard_run *run,
                                 .detail = bad->detail,
                                 .excerpt = bad->excerpt,
                                 .excerpt_size = bad->excerpt_size};
-        enum error_code code = output_reject(run->output, &reject, error);
+        enum error_code code = output_reject(run->output, &reject, false, error);
         if (code != OK)
             return code;
         tally->records++;
@@ -44,13 +44,15 @@ static enum error_code put_outcome(const struct shard_run *run,
     for (size_t i = 0; code == OK && i < outcome->reject_count; i++) {
         struct reject reject = outcome->rejects[i].reject;
         reject.file = files->names[outcome->rejects[i].file];
-        code = output_reject(run->output, &reject, error);
+        code = output_reject(run->output, &reject, outcome->rejects[i].is_made, error);
     }
     for (size_t i = 0; code == OK && i < outcome->reason_count; i++) {
         const struct reason *reason = &outcome->reasons[i];
         if (!reason->is_quarantine) /* the others were counted with their rejects */
             output_drop(run->output, reason->stage, reason->reason, reason->tally);
     }
+    if (code == OK)
+        output_account(run->output, &outcome->account);
     return code;
 }
 
@@ -67,6 +69,7 @@ static enum error_code run_batch(const struct shard_run *run,
     output_read(run->output, tally, read->separator_bytes);
     if (read->batch->count) {
         struct chain_outcome outcome;
+        chain_name_files(run->chain, &read->files);
         code = chain_run(run->chain, read->batch, run->arena, &outcome, error);
         if (code == OK)
             code = put_outcome(run, &outcome, &read->files, error);
@@ -77,6 +80,24 @@ static enum error_code run_batch(const struct shard_run *run,
     return code;
 }
 
+/* What stages still hold. Its records have the file numbers of the shard's last batch: only
+ * shards with one table of files have such stages. */
+static enum error_code run_rest(const struct shard_run *run,
+                                const struct file_names *files, struct error *error)
+{
+    enum error_code code = OK;
+    bool is_done = false;
+    chain_name_files(run->chain, files);
+    while (code == OK && !is_done) {
+        struct chain_outcome outcome;
+        arena_reset(run->arena);
+        code = chain_flush(run->chain, run->arena, &outcome, &is_done, error);
+        if (code == OK)
+            code = put_outcome(run, &outcome, files, error);
+    }
+    return code;
+}
+
 enum error_code shard_run(const struct shard_run *run, shard_id shard,
                           uint32_t generation, const struct chain_isolation *isolation,
                           const struct shard_entry **entry, struct error *error)
@@ -84,7 +105,8 @@ enum error_code shard_run(const struct shard_run *run, shard_id shard,
     int64_t began_us = clock_process_us();
     atomic_store(&run->flight->shard, shard);
     output_begin(run->output, shard, generation);
-    chain_isolate(run->chain, isolation);
+    chain_begin(run->chain, isolation);
+    struct file_names files = {0};
     enum error_code code = OK;
     for (;;) {
         struct source_result read;
@@ -92,10 +114,13 @@ enum error_code shard_run(const struct shard_run *run, shard_id shard,
         code = source_next(run->source, run->arena, &read, error);
         if (code != OK || !read.batch)
             break;
+        files = read.files;
         code = run_batch(run, &read, error);
         if (code != OK)
             break;
     }
+    if (code == OK)
+        code = run_rest(run, &files, error);
     if (code == OK)
         code = output_finish(run->output, (uint64_t)(clock_process_us() - began_us),
                              entry, error);

@@ -22,7 +22,7 @@ struct shard_run {
     struct arena *arena; /* of one batch: reset for each */
 };
 
-/* Run the shard that the source has open. `isolation` as for chain_isolate(). On success
+/* Run the shard that the source has open. `isolation` as for chain_begin(). On success
  * the shard's entry stands in the output's volume, not yet committed. */
 enum error_code shard_run(const struct shard_run *run, shard_id shard,
                           uint32_t generation, const struct chain_isolation *isolation,

@@ -186,8 +186,8 @@ static inline struct hash128 fixture_digest(const struct batch *batch, const cha
                                             const struct reject *reject)
 {
     struct bytes scratch = {0};
-    struct hash128 sum =
-        reject_digest(file, reject->offset, reject->stage, reject->reason, &scratch);
+    struct hash128 sum = reject_digest(file, reject->offset, reject->copy, reject->stage,
+                                       reject->reason, &scratch);
     for (uint32_t i = 0; i < batch->count; i++)
         sum = hash128_add(sum, record_digest(batch, i, file, &scratch));
     bytes_clear(&scratch);

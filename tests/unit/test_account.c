@@ -52,6 +52,47 @@ static void the_law_counts_records_and_bytes(void **state)
     assert_int_equal(account.separator_bytes, 160);
 }
 
+static void made_records_have_a_law_of_their_own(void **state)
+{
+    (void)state;
+    struct account account = full.account;
+    account.used = (struct tally){4, 400};
+    account.made = (struct made_account){.made = {10, 1000},
+                                         .merged = {1, 100},
+                                         .emitted = {6, 600},
+                                         .dropped = {2, 200},
+                                         .quarantined = {1, 100}};
+    assert_true(account_holds(&account));
+    assert_int_equal(account_stored(&account).records, 6 - 4 + 6);
+    assert_int_equal(account_stored(&account).bytes, 600 - 400 + 600);
+    account.made.merged.bytes--;
+    assert_false(account_holds(&account));
+    account.made.merged.bytes++;
+    account.made.made.records++;
+    assert_false(account_holds(&account));
+    account.made.made.records--;
+    account.used.records = 7;
+    assert_false(account_holds(&account));
+}
+
+static void an_entry_with_made_records_is_read_back(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create(4096, 0);
+    struct bytes written = {0};
+    struct shard_entry entry = full, read;
+    entry.account.used = (struct tally){4, 400};
+    entry.account.made =
+        (struct made_account){{10, 1000}, {1, 100}, {6, 600}, {2, 200}, {1, 100}};
+    shard_entry_write(&entry, &written);
+    assert_int_equal(written.data[0], 2);
+    assert_int_equal(shard_entry_read(written.data, written.size, arena, &read, NULL),
+                     OK);
+    assert_memory_equal(&read.account, &entry.account, sizeof read.account);
+    bytes_clear(&written);
+    arena_destroy(arena);
+}
+
 static void entries_are_read_back_as_written(void **state)
 {
     (void)state;
@@ -169,6 +210,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_law_counts_records_and_bytes),
+        cmocka_unit_test(made_records_have_a_law_of_their_own),
+        cmocka_unit_test(an_entry_with_made_records_is_read_back),
         cmocka_unit_test(entries_are_read_back_as_written),
         cmocka_unit_test(cut_and_lengthened_entries_are_refused),
         cmocka_unit_test(flipped_entries_never_crash),

@@ -298,12 +298,12 @@ static void suspects_and_a_range_run_alone(void **state)
     const struct chain_isolation isolation = {
         .suspects = suspects, .suspect_count = 1, .begin = 4, .end = 6};
     set_up(&setup, types, 1);
-    chain_isolate(setup.chain, &isolation);
+    chain_begin(setup.chain, &isolation);
     assert_int_equal(run(&setup, texts, 8), OK);
     assert_string_equal(setup.flight.text,
                         "0:0-0 /0 0:1-1 /0 0:2-3 /0 0:4-4 /0 0:5-5 /0 0:6-7 /0 ");
     assert_string_equal(keys_out(&setup), "k0 |k1 |k2 k3 |k4 |k5 |k6 k7 ");
-    chain_isolate(setup.chain, NULL);
+    chain_begin(setup.chain, NULL);
     assert_int_equal(run(&setup, texts, 8), OK);
     assert_string_equal(keys_out(&setup), "k0 k1 k2 k3 k4 k5 k6 k7 ");
     tear_down(&setup);
@@ -319,7 +319,7 @@ static void a_condemned_record_stops_in_front_of_its_stage(void **state)
         {.ordinal = 1, .stage = 1, .strikes = 2, .reason = "SIGSEGV"}};
     const struct chain_isolation isolation = {.suspects = suspects, .suspect_count = 1};
     set_up(&setup, types, 2);
-    chain_isolate(setup.chain, &isolation);
+    chain_begin(setup.chain, &isolation);
     assert_int_equal(run(&setup, texts, 3), OK);
     assert_string_equal(setup.flight.text,
                         "0:0-0 /0 1:0-0 /1 0:1-1 /0 0:2-2 /0 1:2-2 /1 ");
@@ -340,7 +340,7 @@ static void a_condemned_record_that_an_earlier_stage_drops_is_dropped(void **sta
         {.ordinal = 0, .stage = 1, .strikes = 2, .reason = "SIGSEGV"}};
     const struct chain_isolation isolation = {.suspects = suspects, .suspect_count = 1};
     set_up(&setup, types, 2);
-    chain_isolate(setup.chain, &isolation);
+    chain_begin(setup.chain, &isolation);
     assert_int_equal(run(&setup, texts, 1), OK);
     assert_int_equal(setup.outcome.account.dropped.records, 1);
     assert_int_equal(setup.outcome.reject_count, 0);
@@ -371,7 +371,7 @@ static void the_law_holds_for_any_mixture(void **state)
             wanted += !is_condemned && (texts[i][0] == 'f' || texts[i][0] == 'o');
         }
         isolation.end = isolation.begin + (seed >> 28);
-        chain_isolate(setup.chain, &isolation);
+        chain_begin(setup.chain, &isolation);
         assert_int_equal(run(&setup, texts, COUNT), OK);
         assert_int_equal(setup.outcome.account.emitted.records, wanted);
         assert_int_equal(setup.outcome.account.quarantined.records,
@@ -410,7 +410,7 @@ static void a_long_text_is_cut_between_characters_in_the_excerpt(void **state)
     const struct chain_isolation isolation = {.suspects = suspects, .suspect_count = 1};
     const char *const texts[] = {text};
     set_up(&setup, types, 1);
-    chain_isolate(setup.chain, &isolation);
+    chain_begin(setup.chain, &isolation);
     assert_int_equal(run(&setup, texts, 1), OK);
     assert_int_equal(setup.outcome.rejects[0].reject.excerpt_size, 199);
     tear_down(&setup);

@@ -229,7 +229,7 @@ static void digests_are_those_of_the_first_release(void **state)
     struct bytes scratch = {0};
     struct arena *arena = arena_create(1 << 16, 0);
     char text[33];
-    hash128_format(reject_digest("a.jsonl", 10, "input", "bad_json", &scratch), text);
+    hash128_format(reject_digest("a.jsonl", 10, 0, "input", "bad_json", &scratch), text);
     assert_string_equal(text, "ca62ebbcdf3f78353a863aa0013fd4f0");
     hash128_format(record_digest(fixture_batch(arena, 2, 0, 1), 1, "a.jsonl", &scratch),
                    text);

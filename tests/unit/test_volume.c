@@ -123,7 +123,7 @@ static void assert_shard(struct volume *volume, shard_id shard, uint32_t rows)
     assert_int_equal(volume_each_reject(volume, shard, arena, see_reject, &seen, NULL),
                      OK);
     assert_int_equal(seen.count, 1);
-    sum = reject_digest(fixture_names[SHARD_RUN(shard)], seen.position, "input",
+    sum = reject_digest(fixture_names[SHARD_RUN(shard)], seen.position, 0, "input",
                         "bad_json", &scratch);
     for (uint64_t i = 0; i < entry.block_count; i++) {
         const void *data;
