@@ -1,5 +1,5 @@
 /* codec.c - batches as blocks of bytes, and the canonical form that digests are made of;
- * doorkeeper of zstd for blocks; MessagePack is core/pack.c */
+ * doorkeeper of zstd for blocks; MessagePack is core/message_pack.c */
 #include "core/codec.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "core/arena.h"
 #include "core/bytes.h"
-#include "core/pack.h"
+#include "core/message_pack.h"
 
 enum {
     FORMAT_VERSION = 1,
@@ -88,7 +88,7 @@ static unsigned char *put_binary_room(struct bytes *out, uint64_t size)
         out->is_bad = true;
         return NULL;
     }
-    pack_binary_head(out, (uint32_t)size);
+    message_pack_binary_head(out, (uint32_t)size);
     unsigned char *room = bytes_reserve(out, (size_t)size);
     if (room)
         out->size += (size_t)size;
@@ -144,7 +144,7 @@ static uint32_t local_file(const struct selection *selection, uint32_t file)
 static void put_origins(const struct selection *selection, struct bytes *out)
 {
     const struct origin *origins = selection->batch->origins;
-    pack_text(out, "file");
+    message_pack_text(out, "file");
     unsigned char *at = put_binary_room(out, (uint64_t)selection->count * 4);
     uint32_t local = 0;
     for (uint32_t i = 0; at && i < selection->count; i++) {
@@ -153,11 +153,11 @@ static void put_origins(const struct selection *selection, struct bytes *out)
             local = local_file(selection, file);
         store_u32(at + (size_t)i * 4, local);
     }
-    pack_text(out, "offset");
+    message_pack_text(out, "offset");
     at = put_binary_room(out, (uint64_t)selection->count * 8);
     for (uint32_t i = 0; at && i < selection->count; i++)
         store_u64(at + (size_t)i * 8, origins[row_at(selection, i)].offset);
-    pack_text(out, "size");
+    message_pack_text(out, "size");
     at = put_binary_room(out, (uint64_t)selection->count * 8);
     for (uint32_t i = 0; at && i < selection->count; i++)
         store_u64(at + (size_t)i * 8, origins[row_at(selection, i)].size);
@@ -174,7 +174,7 @@ static bool has_copies(const struct selection *selection)
 static void put_copies(const struct selection *selection, struct bytes *out)
 {
     const struct origin *origins = selection->batch->origins;
-    pack_text(out, "copy");
+    message_pack_text(out, "copy");
     unsigned char *at = put_binary_room(out, (uint64_t)selection->count * 8);
     for (uint32_t i = 0; at && i < selection->count; i++)
         store_u64(at + (size_t)i * 8, origins[row_at(selection, i)].copy);
@@ -247,27 +247,27 @@ static void put_column(const struct selection *selection, const struct column *c
                        struct bytes *out)
 {
     bool has_offsets = column_has_offsets(column->type);
-    pack_map(out,
-             4U + (column->validity != NULL) + has_offsets + (column->shapes != NULL));
-    pack_text(out, "name");
-    pack_text(out, column->name);
-    pack_text(out, "type");
-    pack_number(out, column->type);
-    pack_text(out, "dimension");
-    pack_number(out, column->dimension);
+    message_pack_map(out, 4U + (column->validity != NULL) + has_offsets +
+                              (column->shapes != NULL));
+    message_pack_text(out, "name");
+    message_pack_text(out, column->name);
+    message_pack_text(out, "type");
+    message_pack_number(out, column->type);
+    message_pack_text(out, "dimension");
+    message_pack_number(out, column->dimension);
     if (column->validity) {
-        pack_text(out, "validity");
+        message_pack_text(out, "validity");
         put_bits(selection, column->validity, out);
     }
     if (has_offsets) {
-        pack_text(out, "offsets");
+        message_pack_text(out, "offsets");
         put_offsets(selection, column, out);
     }
     if (column->shapes) {
-        pack_text(out, "shapes");
+        message_pack_text(out, "shapes");
         put_shapes(selection, column, out);
     }
-    pack_text(out, "data");
+    message_pack_text(out, "data");
     if (column->type == COLUMN_BOOL)
         put_bits(selection, column->data, out);
     else
@@ -279,20 +279,20 @@ static void put_block(const struct selection *selection, const struct file_names
 {
     const struct batch *batch = selection->batch;
     bool is_made = has_copies(selection);
-    pack_map(out, 7U + is_made);
-    pack_text(out, "format");
-    pack_number(out, FORMAT_VERSION);
-    pack_text(out, "count");
-    pack_number(out, selection->count);
-    pack_text(out, "files");
-    pack_array(out, selection->file_count);
+    message_pack_map(out, 7U + is_made);
+    message_pack_text(out, "format");
+    message_pack_number(out, FORMAT_VERSION);
+    message_pack_text(out, "count");
+    message_pack_number(out, selection->count);
+    message_pack_text(out, "files");
+    message_pack_array(out, selection->file_count);
     for (uint32_t i = 0; i < selection->file_count; i++)
-        pack_text(out, files->names[selection->files[i]]);
+        message_pack_text(out, files->names[selection->files[i]]);
     put_origins(selection, out);
     if (is_made)
         put_copies(selection, out);
-    pack_text(out, "columns");
-    pack_array(out, batch->column_count);
+    message_pack_text(out, "columns");
+    message_pack_array(out, batch->column_count);
     for (uint32_t i = 0; i < batch->column_count; i++)
         put_column(selection, batch->columns[i], out);
 }
@@ -367,7 +367,7 @@ enum error_code block_encode(struct block_encoder *encoder, const struct batch *
 struct raw_column {
     const char *name;
     uint64_t type, dimension;
-    struct pack_item validity, offsets, shapes, data; /* .data NULL: left out */
+    struct message_pack_item validity, offsets, shapes, data; /* .data NULL: left out */
 };
 
 struct decoder {
@@ -377,13 +377,14 @@ struct decoder {
     bool is_placed; /* the bytes under the cursor live in the arena */
     uint64_t count;
     struct file_names files;
-    struct pack_item file, offset, size, copy; /* copy.data NULL: left out */
+    struct message_pack_item file, offset, size, copy; /* copy.data NULL: left out */
     struct raw_column *columns;
     uint32_t column_count;
 };
 
 /* A zero-terminated copy; texts with zeros inside are none of ours. */
-static const char *copy_text(struct decoder *decoder, const struct pack_item *item)
+static const char *copy_text(struct decoder *decoder,
+                             const struct message_pack_item *item)
 {
     if (memchr(item->data, 0, item->size)) {
         decoder->cursor.is_bad = true;
@@ -396,7 +397,7 @@ static const char *copy_text(struct decoder *decoder, const struct pack_item *it
 }
 
 /* The buffer as aligned memory that lives as long as the arena. */
-static const void *place(struct decoder *decoder, const struct pack_item *item,
+static const void *place(struct decoder *decoder, const struct message_pack_item *item,
                          size_t align)
 {
     if (decoder->is_placed && (uintptr_t)item->data % align == 0)
@@ -416,14 +417,15 @@ static bool is_done(const struct decoder *decoder)
 
 static void read_files(struct decoder *decoder)
 {
-    struct pack_item item;
-    if (!pack_read_as(&decoder->cursor, PACK_ARRAY, &item) || item.number > UINT32_MAX)
+    struct message_pack_item item;
+    if (!message_pack_read_as(&decoder->cursor, PACK_ARRAY, &item) ||
+        item.number > UINT32_MAX)
         return;
     uint32_t count = (uint32_t)item.number;
     const char **names = ARENA_NEW(decoder->arena, const char *, count);
     decoder->is_short |= !names;
     for (uint32_t i = 0; !is_done(decoder) && i < count; i++)
-        if (pack_read_as(&decoder->cursor, PACK_TEXT, &item))
+        if (message_pack_read_as(&decoder->cursor, PACK_TEXT, &item))
             names[i] = copy_text(decoder, &item);
     decoder->files = (struct file_names){.names = names, .count = count};
 }
@@ -431,27 +433,28 @@ static void read_files(struct decoder *decoder)
 static void read_column(struct decoder *decoder, struct raw_column *column)
 {
     struct cursor *cursor = &decoder->cursor;
-    struct pack_item map, key, item;
-    if (!pack_read_as(cursor, PACK_MAP, &map))
+    struct message_pack_item map, key, item;
+    if (!message_pack_read_as(cursor, PACK_MAP, &map))
         return;
     for (uint64_t i = 0; !is_done(decoder) && i < map.number; i++) {
-        if (!pack_read_as(cursor, PACK_TEXT, &key) || !pack_read(cursor, &item))
+        if (!message_pack_read_as(cursor, PACK_TEXT, &key) ||
+            !message_pack_read(cursor, &item))
             return;
         bool is_binary = item.type == PACK_BINARY;
         bool is_number = item.type == PACK_NUMBER;
-        if (pack_is_text(&key, "name") && item.type == PACK_TEXT)
+        if (message_pack_is_text(&key, "name") && item.type == PACK_TEXT)
             column->name = copy_text(decoder, &item);
-        else if (pack_is_text(&key, "type") && is_number)
+        else if (message_pack_is_text(&key, "type") && is_number)
             column->type = item.number;
-        else if (pack_is_text(&key, "dimension") && is_number)
+        else if (message_pack_is_text(&key, "dimension") && is_number)
             column->dimension = item.number;
-        else if (pack_is_text(&key, "validity") && is_binary)
+        else if (message_pack_is_text(&key, "validity") && is_binary)
             column->validity = item;
-        else if (pack_is_text(&key, "offsets") && is_binary)
+        else if (message_pack_is_text(&key, "offsets") && is_binary)
             column->offsets = item;
-        else if (pack_is_text(&key, "shapes") && is_binary)
+        else if (message_pack_is_text(&key, "shapes") && is_binary)
             column->shapes = item;
-        else if (pack_is_text(&key, "data") && is_binary)
+        else if (message_pack_is_text(&key, "data") && is_binary)
             column->data = item;
         else
             cursor->is_bad = true;
@@ -460,8 +463,8 @@ static void read_column(struct decoder *decoder, struct raw_column *column)
 
 static void read_columns(struct decoder *decoder)
 {
-    struct pack_item item;
-    if (!pack_read_as(&decoder->cursor, PACK_ARRAY, &item))
+    struct message_pack_item item;
+    if (!message_pack_read_as(&decoder->cursor, PACK_ARRAY, &item))
         return;
     if (item.number == 0 || item.number > COLUMNS_MAX || decoder->columns) {
         decoder->cursor.is_bad = true;
@@ -478,30 +481,30 @@ static void read_columns(struct decoder *decoder)
 static void read_block(struct decoder *decoder)
 {
     struct cursor *cursor = &decoder->cursor;
-    struct pack_item map, key, item;
+    struct message_pack_item map, key, item;
     uint64_t version = 0;
-    if (!pack_read_as(cursor, PACK_MAP, &map))
+    if (!message_pack_read_as(cursor, PACK_MAP, &map))
         return;
     for (uint64_t i = 0; !is_done(decoder) && i < map.number; i++) {
-        if (!pack_read_as(cursor, PACK_TEXT, &key))
+        if (!message_pack_read_as(cursor, PACK_TEXT, &key))
             return;
-        if (pack_is_text(&key, "format")) {
-            if (pack_read_as(cursor, PACK_NUMBER, &item))
+        if (message_pack_is_text(&key, "format")) {
+            if (message_pack_read_as(cursor, PACK_NUMBER, &item))
                 version = item.number;
-        } else if (pack_is_text(&key, "count")) {
-            if (pack_read_as(cursor, PACK_NUMBER, &item))
+        } else if (message_pack_is_text(&key, "count")) {
+            if (message_pack_read_as(cursor, PACK_NUMBER, &item))
                 decoder->count = item.number;
-        } else if (pack_is_text(&key, "files")) {
+        } else if (message_pack_is_text(&key, "files")) {
             read_files(decoder);
-        } else if (pack_is_text(&key, "file")) {
-            (void)pack_read_as(cursor, PACK_BINARY, &decoder->file);
-        } else if (pack_is_text(&key, "offset")) {
-            (void)pack_read_as(cursor, PACK_BINARY, &decoder->offset);
-        } else if (pack_is_text(&key, "size")) {
-            (void)pack_read_as(cursor, PACK_BINARY, &decoder->size);
-        } else if (pack_is_text(&key, "copy")) {
-            (void)pack_read_as(cursor, PACK_BINARY, &decoder->copy);
-        } else if (pack_is_text(&key, "columns")) {
+        } else if (message_pack_is_text(&key, "file")) {
+            (void)message_pack_read_as(cursor, PACK_BINARY, &decoder->file);
+        } else if (message_pack_is_text(&key, "offset")) {
+            (void)message_pack_read_as(cursor, PACK_BINARY, &decoder->offset);
+        } else if (message_pack_is_text(&key, "size")) {
+            (void)message_pack_read_as(cursor, PACK_BINARY, &decoder->size);
+        } else if (message_pack_is_text(&key, "copy")) {
+            (void)message_pack_read_as(cursor, PACK_BINARY, &decoder->copy);
+        } else if (message_pack_is_text(&key, "columns")) {
             read_columns(decoder);
         } else {
             cursor->is_bad = true;

@@ -5,7 +5,7 @@
 
 #include "core/arena.h"
 #include "core/bytes.h"
-#include "core/pack.h"
+#include "core/message_pack.h"
 #include "core/volume.h"
 
 enum { META_VERSION = 1, FINGERPRINT_SIZE = 16 };
@@ -36,17 +36,17 @@ void volume_meta_write(const struct volume_meta *meta, struct bytes *out)
     unsigned char fingerprint[FINGERPRINT_SIZE];
     store_u64(fingerprint, meta->fingerprint.low);
     store_u64(fingerprint + 8, meta->fingerprint.high);
-    pack_map(out, 5);
-    pack_text(out, "format");
-    pack_number(out, META_VERSION);
-    pack_text(out, "fingerprint");
-    pack_binary(out, fingerprint, sizeof fingerprint);
-    pack_text(out, "phase");
-    pack_number(out, meta->phase);
-    pack_text(out, "phase_name");
-    pack_text(out, meta->phase_name);
-    pack_text(out, "host");
-    pack_text(out, meta->host);
+    message_pack_map(out, 5);
+    message_pack_text(out, "format");
+    message_pack_number(out, META_VERSION);
+    message_pack_text(out, "fingerprint");
+    message_pack_binary(out, fingerprint, sizeof fingerprint);
+    message_pack_text(out, "phase");
+    message_pack_number(out, meta->phase);
+    message_pack_text(out, "phase_name");
+    message_pack_text(out, meta->phase_name);
+    message_pack_text(out, "host");
+    message_pack_text(out, meta->host);
 }
 
 /* A map with text keys, walked with the place to take values from. */
@@ -56,7 +56,8 @@ struct map_reader {
     bool is_short; /* out of memory */
 };
 
-static const char *copy_text(struct map_reader *reader, const struct pack_item *item)
+static const char *copy_text(struct map_reader *reader,
+                             const struct message_pack_item *item)
 {
     if (item->type == PACK_NIL)
         return NULL;
@@ -70,7 +71,7 @@ static const char *copy_text(struct map_reader *reader, const struct pack_item *
     return text;
 }
 
-static uint64_t number_of(struct map_reader *reader, const struct pack_item *item,
+static uint64_t number_of(struct map_reader *reader, const struct message_pack_item *item,
                           uint64_t max)
 {
     if (item->type != PACK_NUMBER || item->number > max)
@@ -93,26 +94,26 @@ enum error_code volume_meta_read(const void *data, size_t size, struct arena *ar
 {
     struct map_reader reader = {.cursor = cursor_over(data, size), .arena = arena};
     struct volume_meta read = {0};
-    struct pack_item map, key, item;
+    struct message_pack_item map, key, item;
     uint64_t version = 0;
-    if (!pack_read_as(&reader.cursor, PACK_MAP, &map))
+    if (!message_pack_read_as(&reader.cursor, PACK_MAP, &map))
         map.number = 0;
     for (uint64_t i = 0; i < map.number; i++) {
-        if (!pack_read_as(&reader.cursor, PACK_TEXT, &key) ||
-            !pack_read(&reader.cursor, &item))
+        if (!message_pack_read_as(&reader.cursor, PACK_TEXT, &key) ||
+            !message_pack_read(&reader.cursor, &item))
             break;
-        if (pack_is_text(&key, "format")) {
+        if (message_pack_is_text(&key, "format")) {
             version = number_of(&reader, &item, UINT32_MAX);
-        } else if (pack_is_text(&key, "fingerprint")) {
+        } else if (message_pack_is_text(&key, "fingerprint")) {
             if (item.type != PACK_BINARY || item.size != FINGERPRINT_SIZE)
                 break;
             read.fingerprint.low = load_u64(item.data);
             read.fingerprint.high = load_u64(item.data + 8);
-        } else if (pack_is_text(&key, "phase")) {
+        } else if (message_pack_is_text(&key, "phase")) {
             read.phase = (uint32_t)number_of(&reader, &item, UINT32_MAX);
-        } else if (pack_is_text(&key, "phase_name")) {
+        } else if (message_pack_is_text(&key, "phase_name")) {
             read.phase_name = copy_text(&reader, &item);
-        } else if (pack_is_text(&key, "host")) {
+        } else if (message_pack_is_text(&key, "host")) {
             read.host = copy_text(&reader, &item);
         }
     }
@@ -124,12 +125,12 @@ enum error_code volume_meta_read(const void *data, size_t size, struct arena *ar
     return code;
 }
 
-static void pack_optional_text(struct bytes *out, const char *text)
+static void message_pack_optional_text(struct bytes *out, const char *text)
 {
     if (text)
-        pack_text(out, text);
+        message_pack_text(out, text);
     else
-        pack_nil(out);
+        message_pack_nil(out);
 }
 
 void volume_reject_write(const struct reject *reject, struct bytes *out)
@@ -137,49 +138,50 @@ void volume_reject_write(const struct reject *reject, struct bytes *out)
     size_t excerpt_size = reject->excerpt ? reject->excerpt_size : 0;
     if (excerpt_size > UINT32_MAX)
         excerpt_size = UINT32_MAX;
-    pack_map(out, 8U + (reject->copy > 0));
-    pack_text(out, "file");
-    pack_text(out, reject->file);
-    pack_text(out, "offset");
-    pack_number(out, reject->offset);
-    pack_text(out, "size");
-    pack_number(out, reject->size);
+    message_pack_map(out, 8U + (reject->copy > 0));
+    message_pack_text(out, "file");
+    message_pack_text(out, reject->file);
+    message_pack_text(out, "offset");
+    message_pack_number(out, reject->offset);
+    message_pack_text(out, "size");
+    message_pack_number(out, reject->size);
     if (reject->copy > 0) {
-        pack_text(out, "copy");
-        pack_number(out, reject->copy);
+        message_pack_text(out, "copy");
+        message_pack_number(out, reject->copy);
     }
-    pack_text(out, "key");
-    pack_optional_text(out, reject->key);
-    pack_text(out, "stage");
-    pack_text(out, reject->stage);
-    pack_text(out, "reason");
-    pack_text(out, reject->reason);
-    pack_text(out, "detail");
-    pack_optional_text(out, reject->detail);
-    pack_text(out, "excerpt");
-    pack_binary(out, reject->excerpt, (uint32_t)excerpt_size);
+    message_pack_text(out, "key");
+    message_pack_optional_text(out, reject->key);
+    message_pack_text(out, "stage");
+    message_pack_text(out, reject->stage);
+    message_pack_text(out, "reason");
+    message_pack_text(out, reject->reason);
+    message_pack_text(out, "detail");
+    message_pack_optional_text(out, reject->detail);
+    message_pack_text(out, "excerpt");
+    message_pack_binary(out, reject->excerpt, (uint32_t)excerpt_size);
 }
 
-static void read_reject_field(struct map_reader *reader, const struct pack_item *key,
-                              const struct pack_item *item, struct reject *read)
+static void read_reject_field(struct map_reader *reader,
+                              const struct message_pack_item *key,
+                              const struct message_pack_item *item, struct reject *read)
 {
-    if (pack_is_text(key, "file"))
+    if (message_pack_is_text(key, "file"))
         read->file = copy_text(reader, item);
-    else if (pack_is_text(key, "offset"))
+    else if (message_pack_is_text(key, "offset"))
         read->offset = number_of(reader, item, UINT64_MAX);
-    else if (pack_is_text(key, "size"))
+    else if (message_pack_is_text(key, "size"))
         read->size = number_of(reader, item, UINT64_MAX);
-    else if (pack_is_text(key, "copy"))
+    else if (message_pack_is_text(key, "copy"))
         read->copy = number_of(reader, item, UINT64_MAX);
-    else if (pack_is_text(key, "key"))
+    else if (message_pack_is_text(key, "key"))
         read->key = copy_text(reader, item);
-    else if (pack_is_text(key, "stage"))
+    else if (message_pack_is_text(key, "stage"))
         read->stage = copy_text(reader, item);
-    else if (pack_is_text(key, "reason"))
+    else if (message_pack_is_text(key, "reason"))
         read->reason = copy_text(reader, item);
-    else if (pack_is_text(key, "detail"))
+    else if (message_pack_is_text(key, "detail"))
         read->detail = copy_text(reader, item);
-    else if (pack_is_text(key, "excerpt") && item->type == PACK_BINARY) {
+    else if (message_pack_is_text(key, "excerpt") && item->type == PACK_BINARY) {
         read->excerpt = (const unsigned char *)arena_copy_text(
             reader->arena, (const char *)item->data, item->size);
         read->excerpt_size = item->size;
@@ -193,12 +195,12 @@ enum error_code volume_reject_read(const void *data, size_t size, struct arena *
 {
     struct map_reader reader = {.cursor = cursor_over(data, size), .arena = arena};
     struct reject read = {0};
-    struct pack_item map, key, item;
-    if (!pack_read_as(&reader.cursor, PACK_MAP, &map))
+    struct message_pack_item map, key, item;
+    if (!message_pack_read_as(&reader.cursor, PACK_MAP, &map))
         map.number = 0;
     for (uint64_t i = 0; i < map.number && !reader.is_short; i++) {
-        if (!pack_read_as(&reader.cursor, PACK_TEXT, &key) ||
-            !pack_read(&reader.cursor, &item))
+        if (!message_pack_read_as(&reader.cursor, PACK_TEXT, &key) ||
+            !message_pack_read(&reader.cursor, &item))
             break;
         read_reject_field(&reader, &key, &item, &read);
     }

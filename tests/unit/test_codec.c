@@ -1,4 +1,4 @@
-/* test_codec.c - tests core/codec.c and core/pack.c */
+/* test_codec.c - tests core/codec.c and core/message_pack.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "core/codec.h"
-#include "core/pack.h"
+#include "core/message_pack.h"
 #include "tests/unit/job_fixture.h"
 
 enum { ROWS = 37, LARGE = 1 << 20 };
@@ -246,35 +246,35 @@ static void numbers_and_sizes_are_packed_at_every_width(void **state)
         UINT64_MAX};
     static const uint32_t sizes[] = {0, 15, 16, 31, 32, 255, 256, 65535, 65536};
     struct bytes out = {0};
-    struct pack_item item;
+    struct message_pack_item item;
     char *text = calloc(1, 65537);
     assert_non_null(text);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        pack_number(&out, numbers[i]);
+        message_pack_number(&out, numbers[i]);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         memset(text, 'x', 65536);
         text[sizes[i]] = 0;
-        pack_text(&out, text);
-        pack_binary(&out, text, sizes[i]);
+        message_pack_text(&out, text);
+        message_pack_binary(&out, text, sizes[i]);
         if (sizes[i] < 65535) {
-            pack_array(&out, sizes[i]);
-            pack_map(&out, sizes[i]);
+            message_pack_array(&out, sizes[i]);
+            message_pack_map(&out, sizes[i]);
         }
     }
     struct cursor cursor = cursor_over(out.data, out.size);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        assert_true(pack_read_as(&cursor, PACK_NUMBER, &item));
+        assert_true(message_pack_read_as(&cursor, PACK_NUMBER, &item));
         assert_true(item.number == numbers[i]);
     }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        assert_true(pack_read_as(&cursor, PACK_TEXT, &item));
+        assert_true(message_pack_read_as(&cursor, PACK_TEXT, &item));
         assert_int_equal(item.size, sizes[i]);
-        assert_true(pack_read_as(&cursor, PACK_BINARY, &item));
+        assert_true(message_pack_read_as(&cursor, PACK_BINARY, &item));
         assert_int_equal(item.size, sizes[i]);
         if (sizes[i] < 65535) {
-            assert_true(pack_read_as(&cursor, PACK_ARRAY, &item));
+            assert_true(message_pack_read_as(&cursor, PACK_ARRAY, &item));
             assert_int_equal(item.number, sizes[i]);
-            assert_true(pack_read_as(&cursor, PACK_MAP, &item));
+            assert_true(message_pack_read_as(&cursor, PACK_MAP, &item));
             assert_int_equal(item.number, sizes[i]);
         }
     }

@@ -1,6 +1,6 @@
-/* pack.c - the part of MessagePack that volumes use: maps, arrays, texts, binaries,
+/* message_pack.c - the part of MessagePack that volumes use: maps, arrays, texts, binaries,
  * numbers from 0 on */
-#include "core/pack.h"
+#include "core/message_pack.h"
 
 #include <string.h>
 
@@ -47,17 +47,17 @@ static void put_count(struct bytes *out, uint8_t fixed, uint8_t wide16, uint32_t
         put_head(out, (uint8_t)(wide16 + 1), count, 4);
 }
 
-void pack_map(struct bytes *out, uint32_t count)
+void message_pack_map(struct bytes *out, uint32_t count)
 {
     put_count(out, FIXMAP, MAP16, count);
 }
 
-void pack_array(struct bytes *out, uint32_t count)
+void message_pack_array(struct bytes *out, uint32_t count)
 {
     put_count(out, FIXARRAY, ARRAY16, count);
 }
 
-void pack_number(struct bytes *out, uint64_t value)
+void message_pack_number(struct bytes *out, uint64_t value)
 {
     if (value < 128)
         bytes_put_u8(out, (uint8_t)value);
@@ -71,7 +71,7 @@ void pack_number(struct bytes *out, uint64_t value)
         put_head(out, UINT64, value, 8);
 }
 
-void pack_nil(struct bytes *out)
+void message_pack_nil(struct bytes *out)
 {
     bytes_put_u8(out, NIL);
 }
@@ -87,7 +87,7 @@ static void put_size(struct bytes *out, uint8_t wide8, uint32_t size)
         put_head(out, (uint8_t)(wide8 + 2), size, 4);
 }
 
-void pack_text(struct bytes *out, const char *text)
+void message_pack_text(struct bytes *out, const char *text)
 {
     size_t size = strlen(text);
     if (size > UINT32_MAX) {
@@ -101,12 +101,12 @@ void pack_text(struct bytes *out, const char *text)
     bytes_put(out, text, size);
 }
 
-void pack_binary_head(struct bytes *out, uint32_t size)
+void message_pack_binary_head(struct bytes *out, uint32_t size)
 {
     put_size(out, BIN8, size);
 }
 
-void pack_binary(struct bytes *out, const void *data, uint32_t size)
+void message_pack_binary(struct bytes *out, const void *data, uint32_t size)
 {
     put_size(out, BIN8, size);
     bytes_put(out, data, size);
@@ -121,8 +121,8 @@ static uint64_t read_big(struct cursor *cursor, size_t width)
     return value;
 }
 
-static void read_run(struct cursor *cursor, enum pack_type type, uint64_t size,
-                     struct pack_item *item)
+static void read_run(struct cursor *cursor, enum message_pack_type type, uint64_t size,
+                     struct message_pack_item *item)
 {
     item->type = type;
     if (size > cursor_left(cursor))
@@ -131,8 +131,8 @@ static void read_run(struct cursor *cursor, enum pack_type type, uint64_t size,
     item->data = cursor_take(cursor, (size_t)size);
 }
 
-static void read_count(struct cursor *cursor, enum pack_type type, uint64_t count,
-                       struct pack_item *item)
+static void read_count(struct cursor *cursor, enum message_pack_type type, uint64_t count,
+                       struct message_pack_item *item)
 {
     item->type = type;
     item->number = count;
@@ -140,15 +140,15 @@ static void read_count(struct cursor *cursor, enum pack_type type, uint64_t coun
         cursor->is_bad = true;
 }
 
-static void read_number(uint64_t value, struct pack_item *item)
+static void read_number(uint64_t value, struct message_pack_item *item)
 {
     item->type = PACK_NUMBER;
     item->number = value;
 }
 
-bool pack_read(struct cursor *cursor, struct pack_item *item)
+bool message_pack_read(struct cursor *cursor, struct message_pack_item *item)
 {
-    *item = (struct pack_item){.type = PACK_NIL};
+    *item = (struct message_pack_item){.type = PACK_NIL};
     uint8_t first = cursor_u8(cursor);
     if (cursor->is_bad)
         return false;
@@ -176,14 +176,15 @@ bool pack_read(struct cursor *cursor, struct pack_item *item)
     return !cursor->is_bad;
 }
 
-bool pack_read_as(struct cursor *cursor, enum pack_type type, struct pack_item *item)
+bool message_pack_read_as(struct cursor *cursor, enum message_pack_type type,
+                          struct message_pack_item *item)
 {
-    if (pack_read(cursor, item) && item->type != type)
+    if (message_pack_read(cursor, item) && item->type != type)
         cursor->is_bad = true;
     return !cursor->is_bad;
 }
 
-bool pack_is_text(const struct pack_item *item, const char *text)
+bool message_pack_is_text(const struct message_pack_item *item, const char *text)
 {
     return item->type == PACK_TEXT && item->size == strlen(text) &&
            memcmp(item->data, text, item->size) == 0;
