@@ -46,7 +46,9 @@ static inline enum error_code one_stage_plan(struct one_stage *one,
                          found.count ? found.items[0].text : "not YAML");
     }
     one->spec = (struct stage_spec){
-        .type = type, .options = options, .place = {.stage = where, .mapping = mapping}};
+        .type = type,
+        .options = options,
+        .place = {.stage = where, .mapping = mapping, .is_shard_fixed = true}};
     one->phase = (struct phase_spec){.stages = &one->spec, .stage_count = 1};
     for (size_t i = 0; i < field_count; i++)
         one->phase.input_schema.fields[i] = fields[i];
