@@ -337,6 +337,10 @@ def account_holds(status):
     records, amounts = status.get("records", {}), status.get("bytes", {})
     if not records or not amounts:
         return False
+    made = status.get("made", {})
+    if made and made["made"] != (made["merged"] + made["emitted"] + made["dropped"]
+                                 + made["quarantined"]):
+        return False
     return (records["read"] == records["emitted"] + records["dropped"] + records["quarantined"]
             and amounts["read"] == amounts["emitted"] + amounts["dropped"]
             + amounts["quarantined"] + amounts["separators"])

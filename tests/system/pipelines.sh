@@ -14,7 +14,8 @@ for file in pipelines/*.yaml; do
     check "$name is found right" millrace check "$work/pipelines/$name"
     check "$name runs" millrace run "$work/pipelines/$name" --job "$job" --quiet
     check "$name is verified" millrace verify "$job"
-    check_equal "$name emits every record" "$(millrace show "$job" | wc -l)" 500
+    check_match "$name emits every record" "$job/status.json" '"records":{"read":500,"emitted":500,'
+    check "$name shows records" test "$(millrace show "$job" | wc -l)" -ge 50
     check_match "$name is named by its file" "$file" "^name: ${name%.yaml}\$"
 done
 finish
