@@ -45,6 +45,40 @@ store: {volume: 256KiB, seal: 300ms}
 """
 
 
+# The stages that make records of others, and what random numbers they draw.
+TRAINING = """name: training
+phases:
+  - name: first
+    input: {paths: [%s], format: jsonl, text: text, key: id, columns: {lang: utf8, n: i64}}
+    shard: {bytes: 64KiB}
+    stages:
+      - tokenize: {vocabulary: %s, pattern: cl100k}
+      - filter: {column: n, max: 700}
+    output: {columns: [key, tokens]}
+    exchange: {by: random(5), buckets: 6}
+  - name: second
+    input: {phase: first}
+    stages:
+%s
+store: {volume: 256KiB, seal: 300ms}
+"""
+IDS = "mask_token: 300, cls_token: 301, sep_token: 302, vocabulary_size: 267"
+MAKERS = {
+    "roberta": """      - pack: {length: 100, end_token: 302, short: pad, pad_token: 303}
+      - mask_tokens: {%s, special_tokens: [303], copies: 3, frame: true}
+      - filter: {column: token_count, min: 100}
+""" % IDS,
+    "bert": """      - mask_tokens: {task: next_sentence, %s, sentence_ends: [46, 10], copies: 2}
+""" % IDS,
+    "albert": """      - mask_tokens: {task: sentence_order, unit: span, %s, sentence_ends: [46, 32]}
+""" % IDS,
+    "electra": """      - mask_tokens: {task: two_segments, unit: none, %s, sentence_ends: [46, 10]}
+""" % IDS,
+    "t5": """      - pack: {length: 568, documents: whole}
+      - span_corruption: {first_sentinel: 999, end_token: 1}
+"""}
+
+
 class Sameness:
     """Runs one pipeline in many ways and compares what comes out."""
 
@@ -160,6 +194,17 @@ def compare_two_phases(work, paths, words):
                 same.mpi(3, "--executors", "1")
 
 
+def compare_training(work, paths, words):
+    for name, stages in MAKERS.items():
+        same = Sameness(work, name, TRAINING % (lib.json.dumps(paths["plain"]), words, stages))
+        same.run("1 executor", "--executors", "1")
+        same.run("3 executors", "--executors", "3")
+        same.run("small shards, two workers", "--workers", "2", "--executors", "2", "--set",
+                 "phases.0.shard.bytes=4KiB")
+        if name in ("roberta", "bert"):
+            same.mpi(3, "--executors", "1")
+
+
 def compare_real(work):
     """Real documents with a real vocabulary, where they are."""
     shared, path = lib.shared_data(), lib.real_vocabulary()
@@ -190,6 +235,7 @@ def main():
     paths = forms(work)
     compare_one_phase(work, paths, words)
     compare_two_phases(work, paths, words)
+    compare_training(work, paths, words)
     compare_real(work)
     work.finish()
 
