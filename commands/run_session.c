@@ -116,6 +116,7 @@ static int print_summary(const struct run_request *request, struct arena *arena,
     if (status_load(request->folder, arena, &status, &error) != OK)
         return complain(&error);
     const struct account *account = &status.part.account;
+    const struct made_account *made = &account->made;
     if (!is_quiet) {
         double seconds = status.part.seconds > 0 ? status.part.seconds : 0.001;
         (void)fprintf(stderr,
@@ -128,10 +129,18 @@ static int print_summary(const struct run_request *request, struct arena *arena,
                       account->dropped.records, account->quarantined.records,
                       status.part.shards_done, status.part.shards_done == 1 ? "" : "s",
                       (double)status.part.stored_bytes / 1e6);
+        if (account->used.records)
+            (void)fprintf(stderr,
+                          "  %" PRIu64 " of them used for %" PRIu64 " others: %" PRIu64
+                          " emitted, %" PRIu64 " dropped, %" PRIu64 " quarantined\n",
+                          account->used.records, made->made.records,
+                          made->emitted.records, made->dropped.records,
+                          made->quarantined.records);
         print_reasons(&status);
         (void)fprintf(stderr, "  job directory: %s\n", request->folder);
     }
-    return request->is_strict && account->quarantined.records ? EXIT_QUARANTINED : 0;
+    bool has_quarantined = account->quarantined.records || made->quarantined.records;
+    return request->is_strict && has_quarantined ? EXIT_QUARANTINED : 0;
 }
 
 int run_summarize(const struct run_request *request, struct arena *arena)

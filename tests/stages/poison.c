@@ -140,7 +140,6 @@ const struct stage_type stage_poison = {
     .name = "poison",
     .summary = "Fail on purpose, for tests",
     .traits = STAGE_STATELESS | STAGE_REPRODUCIBLE | STAGE_ONE_TO_ONE,
-    .columns = (const struct stage_column[]){{"text", COLUMN_UTF8, true}, {.name = NULL}},
     .options = option_table,
     .options_size = sizeof(struct options),
     .state_size = 1,

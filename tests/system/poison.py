@@ -148,6 +148,61 @@ def cure(work, poisoned):
     work.nothing_left(what + ": no process is left")
 
 
+MADE = """name: made
+phases:
+  - name: first
+    input: {paths: [%s], format: jsonl, text: text, key: id}
+    shard: {bytes: 64KiB}
+    stages:
+      - tokenize: {vocabulary: %s, pattern: cl100k}
+    exchange: {by: random(7), buckets: 3}
+  - name: second
+    input: {phase: first}
+    stages:
+      - pack: {length: 64, end_token: 300}
+      - poison: {column: key, cure: %s}
+"""
+
+
+def made_of_others(work):
+    """Sequences that crash a stage are quarantined, and no others; retry brings them back."""
+    rows = list(lib.documents(300, 9))
+    for number, marker in ((50, "segv"), (120, "error"), (200, "abort")):
+        rows[number]["id"] = "POISON:%s-%d" % (marker, number)
+    work.write("made/a.jsonl", lib.as_lines(rows))
+    cure_path = work.path("made-cure")
+    pipeline = work.write("made.yaml", MADE % (
+        lib.json.dumps(work.path("made/*")),
+        lib.json.dumps(work.write("made.tiktoken", lib.vocabulary())), lib.json.dumps(cure_path)))
+    digests = []
+    for executors in ("1", "3"):
+        what, job = "made records, %s executors" % executors, work.path("m%s.job" % executors)
+        work.ran(work.millrace("run", pipeline, "--job", job, "--quiet", "--strict",
+                               "--executors", executors, program=lib.MILLRACE_TEST),
+                 what + ": --strict tells of them", 3)
+        rejects = [row["key"] for row in work.rejects(job)]
+        work.check(rejects and all(key.startswith("POISON:") for key in rejects),
+                   what + ": the poisoned ones are quarantined", rejects)
+        work.check(not any(row["key"].startswith("POISON:") for row in work.records(job)),
+                   what + ": none of them comes out")
+        status = lib.status_of(job)
+        work.check(lib.account_holds(status)
+                   and status["made"]["quarantined"] == len(rejects)
+                   and status["records"]["emitted"] == 300, what + ": the account holds", status)
+        work.verified(job, what)
+        digests.append(work.digest(job))
+    work.equal(digests[0], digests[1], "made records: the same digest")
+    work.write("made-cure", "")
+    job, fresh = work.path("m1.job"), work.path("mf.job")
+    work.ran(work.millrace("retry", job, "--quiet", "--strict", program=lib.MILLRACE_TEST),
+             "made records: tried again without poison")
+    work.ran(work.millrace("run", pipeline, "--job", fresh, "--quiet",
+                           program=lib.MILLRACE_TEST), "made records: a run without poison")
+    work.equal(work.digest(job), work.digest(fresh), "made records: the digest of a fresh run")
+    work.equal(work.rejects(job), [], "made records: nothing is quarantined any more")
+    work.verified(job, "made records, tried again")
+
+
 def kill_the_coordinator(work, poisoned):
     """kill -9, while executors hang, spin and wait: all are gone within 3 s."""
     what = "kill -9 of the coordinator"
@@ -193,6 +248,7 @@ def main():
     over_tcp(work, poisoned)
     kill_from_outside(work)
     cure(work, poisoned)
+    made_of_others(work)
     kill_the_coordinator(work, poisoned)
     kill_the_coordinator_of_programs(work)
     work.finish()
