@@ -1,9 +1,9 @@
 /* piece_cache.h - ids of pieces seen before, in bounded memory, private to an executor
  *
- * Tables of two kinds. Small slots hold a key of 16 bytes (up to 15 bytes of the piece, zeroes,
- * its size) and up to four ids inline: two to a cache line, so that a look costs one miss
- * of the cache and no branch on the piece. Large slots take what is longer or has more ids,
- * by length in one of two tables. Where the two small slots of a line are taken, its
+ * Tables of two kinds. Small slots hold a key of 16 bytes (up to 15 bytes of the piece,
+ * zeroes, its size) and up to four ids inline: two to a cache line, so that a look costs one
+ * miss of the cache and no branch on the piece. Large slots take what is longer or has more
+ * ids, by length in one of two tables. Where the two small slots of a line are taken, its
  * neighbour is tried; else the second slot gives way: the others keep what came first, and
  * what is frequent comes early. What is cached never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
