@@ -207,7 +207,7 @@ static void read_runs(struct record_reader *reader, struct manifest *manifest)
     struct run *runs = ARENA_NEW(reader->arena, struct run, manifest->run_count);
     reader->is_short |= !runs;
     for (uint32_t i = 0; is_going(reader) && i < manifest->run_count; i++) {
-        runs[i].kind = (enum run_kind)read_below(reader, RUN_BUCKET + 1);
+        runs[i].kind = (enum run_kind)read_below(reader, RUN_FINISH + 1);
         runs[i].first_file = read_u32(reader);
         runs[i].file_count = read_u32(reader);
         runs[i].count = read_u32(reader);

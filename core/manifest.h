@@ -27,7 +27,9 @@ enum run_kind {
     RUN_GROUP,  /* several small plain files in one shard */
     RUN_STREAM, /* one compressed file; how many shards is known at its end */
     RUN_PHASE,  /* shards of an earlier phase, one for one */
-    RUN_BUCKET  /* buckets of an earlier phase's exchange */
+    RUN_BUCKET, /* buckets of an earlier phase's exchange */
+    RUN_MERGE,  /* states of a fit, by groups: see manifest_tree.h */
+    RUN_FINISH  /* one shard: all states that are left */
 };
 #define SHARDS_UNKNOWN UINT32_MAX
 

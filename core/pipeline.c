@@ -181,6 +181,12 @@ static bool take_sections(const struct pipeline_reading *reading,
         is_good = false;
     phase->input_schema = columns.schema;
     is_good = pipeline_take_stages(reading, fields->stages, phase, &columns) && is_good;
+    is_good =
+        pipeline_take_fit(reading, fields->output, fields->exchange, phase) && is_good;
+    if (phase->fit != FIT_NONE) {
+        *is_open = columns.is_open || !is_good;
+        return is_good;
+    }
     is_good = pipeline_take_output(reading, fields->output, phase, &columns) && is_good;
     columns.schema = phase->output_schema;
     columns.is_open = columns.is_open || !is_good;
@@ -399,6 +405,7 @@ static const struct pipeline *parse_text(struct pipeline_reading reading,
         is_good = take_file(&reading, root, pipeline) && is_good;
     }
     is_good = is_good && root && diagnostics->count == known;
+    is_good = is_good && pipeline_expand_fits(pipeline, arena);
     if (!is_good && diagnostics->count == known)
         diagnostics_add(diagnostics, (struct source_position){.file = file},
                         "no memory for this pipeline");

@@ -50,8 +50,19 @@ struct stage_spec {
     struct stage_place place;
 };
 
+/* A phase that ends in a fit stage is carried out as three, one behind the other. */
+enum fit_step {
+    FIT_NONE,
+    FIT_READ,  /* NAME+read: the phase as written; of each shard a state comes out */
+    FIT_MERGE, /* NAME+merge: neighbouring states become one */
+    FIT_FINISH /* NAME: the rest becomes one, and its artefacts are written */
+};
+
 struct phase_spec {
     const char *name;
+    enum fit_step fit;
+    const char
+        *fit_name; /* FIT_*: NAME as written, the folder of its artefacts; or NULL */
     struct input_spec input;
     uint64_t shard_bytes;
     const struct stage_spec *stages;
@@ -104,6 +115,16 @@ const struct pipeline *pipeline_parse_checked(const char *text, size_t size,
                                               const struct stage_type *const *types,
                                               struct arena *arena,
                                               struct diagnostics *diagnostics);
+
+/* The pipeline with artefacts (phase:NAME/FILE) replaced in all options by the paths they
+ * have in a job directory. `pipeline` is borrowed for the life of the result. NULL: no
+ * memory. */
+const struct pipeline *pipeline_resolve_artefacts(const struct pipeline *pipeline,
+                                                  const char *job_folder,
+                                                  struct arena *arena);
+/* The folder of the artefacts of a fit, written to `path`. False: it is too long. */
+bool pipeline_artefact_folder(const char *job_folder, const char *fit_name, char *path,
+                              size_t size);
 
 /* Read the file and pipeline_parse() it. *text gets the file's bytes (in the arena). */
 const struct pipeline *pipeline_read(const char *path, const struct text_list *sets,

@@ -195,7 +195,8 @@ static enum error_code put_phase(const struct phase_spec *phase, size_t index,
     char prefix[PREFIX_MAX], inner[PREFIX_MAX], text[40];
     enum error_code code = OK;
     (void)snprintf(prefix, sizeof prefix, "phases.%zu", index);
-    put_line(lines, prefix, ".name", phase->name);
+    put_line(lines, prefix, ".name",
+             phase->fit == FIT_NONE ? phase->name : phase->fit_name);
     put_input(&phase->input, prefix, lines);
     value_format_size(phase->shard_bytes, text, sizeof text);
     put_line(lines, prefix, ".shard.bytes", text);
@@ -207,7 +208,7 @@ static enum error_code put_phase(const struct phase_spec *phase, size_t index,
                        stage->type->name);
         code = put_options(stage->type->options, stage->options, inner, lines, error);
     }
-    for (size_t i = 0; i < phase->output_schema.count; i++) {
+    for (size_t i = 0; phase->fit == FIT_NONE && i < phase->output_schema.count; i++) {
         (void)snprintf(inner, sizeof inner, ".output.columns.%zu", i);
         put_line(lines, prefix, inner, phase->output_schema.fields[i].name);
     }
@@ -230,8 +231,10 @@ enum error_code pipeline_describe(const struct pipeline *pipeline, struct bytes 
     (void)snprintf(version, sizeof version, "%d", MILLRACE_OUTPUT_VERSION);
     put_line(lines, "", "millrace output", version);
     put_line(lines, "", "name", pipeline->name);
+    size_t written = 0; /* steps of a fit follow from its phase */
     for (size_t i = 0; !code && i < pipeline->phase_count; i++)
-        code = put_phase(&pipeline->phases[i], i, lines, error);
+        if (pipeline->phases[i].fit == FIT_NONE || pipeline->phases[i].fit == FIT_READ)
+            code = put_phase(&pipeline->phases[i], written++, lines, error);
     if (!code && lines->is_bad)
         code = error_set(error, ERROR_MEMORY, "no memory to describe the pipeline");
     return code;

@@ -141,6 +141,13 @@ static bool take_phase(const struct pipeline_reading *reading,
         pipeline_find_phase(reading, yaml_get(node, "phase")->where, fields.phase);
     if (index == SIZE_MAX)
         return false;
+    if (reading->phases[index].fit != FIT_NONE) {
+        diagnostics_add(reading->diagnostics, yaml_get(node, "phase")->where,
+                        "phase \"%.100s\" makes an artefact, and no records that could "
+                        "be read",
+                        fields.phase);
+        return false;
+    }
     input->format = FORMAT_PHASE;
     input->phase = fields.phase;
     input->phase_index = index;

@@ -45,6 +45,18 @@ bool pipeline_take_exchange(const struct pipeline_reading *reading,
                             const struct yaml_node *node, struct phase_spec *phase,
                             const struct phase_columns *columns);
 
+/* Behind the stages: does the phase end in a fit stage, and is all as it must be then? The
+ * sections are NULL where they were not given. False: something was reported. */
+bool pipeline_take_fit(const struct pipeline_reading *reading,
+                       const struct yaml_node *output, const struct yaml_node *exchange,
+                       struct phase_spec *phase);
+/* Does an earlier phase make that artefact? False: reported. */
+bool pipeline_check_artefact(const struct pipeline_reading *reading,
+                             struct source_position where, size_t index,
+                             const char *file);
+/* Put the steps of fits in the place of their phases. False: no memory. */
+bool pipeline_expand_fits(struct pipeline *pipeline, struct arena *arena);
+
 /* Index of an earlier phase; SIZE_MAX: reported. */
 size_t pipeline_find_phase(const struct pipeline_reading *reading,
                            struct source_position where, const char *name);

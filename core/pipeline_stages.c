@@ -90,7 +90,9 @@ static bool check_artefacts(const struct pipeline_reading *reading,
         const char *name = node->text + 6;
         size_t length = strcspn(name, "/");
         const char *copy = arena_copy_text(reading->arena, name, length);
-        if (!copy || pipeline_find_phase(reading, node->where, copy) == SIZE_MAX)
+        size_t index = copy ? pipeline_find_phase(reading, node->where, copy) : SIZE_MAX;
+        if (index == SIZE_MAX ||
+            !pipeline_check_artefact(reading, node->where, index, name + length + 1))
             is_good = false;
     }
     return is_good;

@@ -165,6 +165,18 @@ static void put_exchange(const struct exchange_spec *exchange, const char *inden
     put(yaml, buckets);
 }
 
+static void put_output(const struct schema *schema, const char *indent,
+                       struct bytes *yaml)
+{
+    put(yaml, indent);
+    put(yaml, "output: {columns: [");
+    for (size_t i = 0; i < schema->count; i++) {
+        put(yaml, i ? ", " : "");
+        value_put_text(yaml, schema->fields[i].name);
+    }
+    put(yaml, "]}\n");
+}
+
 static void put_sections(const struct pipeline *pipeline, const struct phase_spec *phase,
                          const char *indent, const char *inner, struct bytes *yaml)
 {
@@ -179,13 +191,8 @@ static void put_sections(const struct pipeline *pipeline, const struct phase_spe
     put(yaml, phase->stage_count ? "stages:\n" : "stages: []\n");
     for (size_t i = 0; i < phase->stage_count; i++)
         put_stage(&phase->stages[i], indent, yaml);
-    put(yaml, indent);
-    put(yaml, "output: {columns: [");
-    for (size_t i = 0; i < phase->output_schema.count; i++) {
-        put(yaml, i ? ", " : "");
-        value_put_text(yaml, phase->output_schema.fields[i].name);
-    }
-    put(yaml, "]}\n");
+    if (phase->fit == FIT_NONE)
+        put_output(&phase->output_schema, indent, yaml);
     if (phase->exchange.kind != EXCHANGE_NONE)
         put_exchange(&phase->exchange, indent, yaml);
 }
@@ -210,15 +217,29 @@ static void put_limits(const struct pipeline *pipeline, struct bytes *yaml)
     put(yaml, line);
 }
 
+/* A phase as written, and not one that was made of it. */
+static const char *written_name(const struct phase_spec *phase)
+{
+    if (phase->fit == FIT_MERGE || phase->fit == FIT_FINISH)
+        return NULL;
+    return phase->fit == FIT_READ ? phase->fit_name : phase->name;
+}
+
 void pipeline_write(const struct pipeline *pipeline, struct bytes *yaml)
 {
+    size_t written = 0;
     put_text_line(yaml, "", "name", pipeline->name);
-    if (pipeline->phase_count == 1 && strcmp(pipeline->phases[0].name, "main") == 0) {
+    for (size_t i = 0; i < pipeline->phase_count; i++)
+        written += written_name(&pipeline->phases[i]) != NULL;
+    if (written == 1 && strcmp(written_name(&pipeline->phases[0]), "main") == 0) {
         put_sections(pipeline, &pipeline->phases[0], "", "  ", yaml);
     } else {
         put(yaml, "phases:\n");
         for (size_t i = 0; i < pipeline->phase_count; i++) {
-            put_text_line(yaml, "  - ", "name", pipeline->phases[i].name);
+            const char *name = written_name(&pipeline->phases[i]);
+            if (!name)
+                continue;
+            put_text_line(yaml, "  - ", "name", name);
             put_sections(pipeline, &pipeline->phases[i], "    ", "      ", yaml);
         }
     }

@@ -390,7 +390,7 @@ static void read_lease(struct reader *in, uint32_t file_count, struct lease *lea
     lease->count = take_u32(in);
     lease->epoch = take_u32(in);
     lease->generation = take_u32(in);
-    lease->kind = (enum run_kind)take_choice(in, RUN_BUCKET);
+    lease->kind = (enum run_kind)take_choice(in, RUN_FINISH);
     lease->first_file = take_u32(in);
     lease->file_count = take_u32(in);
     lease->begin = take_u64(in);

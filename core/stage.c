@@ -145,6 +145,25 @@ static enum error_code check_columns(const struct stage_type *type, struct error
     return OK;
 }
 
+static enum error_code check_fit(const struct stage_type *type, struct error *error)
+{
+    const struct stage_fit *fit = type->fit;
+    if (!fit->files || !fit->begin || !fit->save || !fit->merge || !fit->finish)
+        return error_set(error, ERROR_FATAL, "stage %s lacks a part of a fit stage",
+                         type->name);
+    if (type->traits & STAGE_STATELESS)
+        return error_set(error, ERROR_FATAL,
+                         "stage %s cannot be stateless: a fit stage has a state",
+                         type->name);
+    for (const struct stage_column *column = type->columns; column && column->name;
+         column++)
+        if (!column->is_input)
+            return error_set(error, ERROR_FATAL,
+                             "stage %s is a fit stage and passes no column on",
+                             type->name);
+    return OK;
+}
+
 enum error_code stage_type_check(const struct stage_type *type, struct error *error)
 {
     unsigned known = STAGE_STATELESS | STAGE_REPRODUCIBLE | STAGE_ONE_TO_ONE;
@@ -166,6 +185,8 @@ enum error_code stage_type_check(const struct stage_type *type, struct error *er
                          "stage %s: options and options_size belong together",
                          type->name);
     enum error_code code = check_columns(type, error);
+    if (!code && type->fit)
+        code = check_fit(type, error);
     if (code)
         return code;
     struct check check = {.type = type, .arena = arena_create(4096, 0)};

@@ -13,6 +13,7 @@
 
 struct arena;
 struct file_names;
+struct bytes;
 
 enum stage_trait {
     /* process() depends on nothing but its batch and the options: the executor may cut
@@ -124,6 +125,41 @@ enum error_code stage_output_emit(struct stage_output *output,
                                   const struct made_record *records, uint32_t count,
                                   const struct column *columns, uint32_t column_count,
                                   struct error *error);
+/* What makes a stage a fit stage. It is the last of its phase, sees every record, passes none
+ * on, and makes artefacts of them: files that a later phase names as phase:NAME/FILE.
+ *
+ * Of each shard the engine has a state made: begin(), process() for every batch in input
+ * order, save(). States of neighbouring shards become one: begin(), merge() for each in
+ * input order, save(). The last tree node is finished: begin(), merge() for each, finish().
+ * How the input is cut into shards and how the shards are grouped is the engine's matter,
+ * and the artefacts must not show it. So a state may depend on nothing but the records in
+ * it, in their order, and on the options; and states of records A and of records B, merged,
+ * must save as the very bytes that A and B saved as would be, taken in together. Sums that
+ * round are out, therefore, and so is any clock, address or random number.
+ *
+ * process() adds the batch to the state; it must not change the output but for rows it
+ * rejects, which it leaves out of the state. It must be able to take in as much as a shard
+ * holds. Fits of several rounds will have entries of their own, NULL for those of one. */
+enum { FIT_STATE_MAX = 512 << 20 }; /* bytes of one saved state */
+struct stage_fit {
+    /* The files that finish() writes, by the options alone: names without "/", the last is
+     * NULL. Static. Called by every process that reads the pipeline. */
+    const char *const *(*files)(const void *options);
+    /* A shard begins: forget all records, those of a shard that was left half done too. */
+    enum error_code (*begin)(struct stage *self, struct error *error);
+    /* Append the state since begin() to `state`, which is empty. It is called once, and
+     * then not process() or merge() before the next begin(). */
+    enum error_code (*save)(struct stage *self, struct bytes *state, struct error *error);
+    /* Add what save() wrote, maybe elsewhere. The records in it come behind those that are
+     * there. Bytes that save() cannot have written are ERROR_DAMAGED. */
+    enum error_code (*merge)(struct stage *self, const void *state, size_t size,
+                             struct error *error);
+    /* Write the files into `folder`, which has none yet. The engine makes them durable and
+     * publishes them. ERROR_CONFIG, when they cannot be made from these records with these
+     * options, ends the run. */
+    enum error_code (*finish)(struct stage *self, const char *folder,
+                              struct error *error);
+};
 
 /* What a stage is. One constant of this type per file in stages/. */
 struct stage_type {
@@ -174,6 +210,9 @@ struct stage_type {
 
     /* Release what open() took. Called exactly once. NULL: nothing. */
     void (*close)(struct stage *self);
+
+    /* NULL: not a fit stage. */
+    const struct stage_fit *fit;
 };
 
 /* Is the descriptor complete and consistent: names, trait rules, defaults that parse?

@@ -126,7 +126,72 @@ static const struct stage_type fake_count = {.name = "count",
                                              .columns = fake_count_columns,
                                              .process = fake_process};
 
-static const struct stage_type *const fake_stages[] = {&fake_clean, &fake_split,
-                                                       &fake_embed, &fake_count, NULL};
+/* learn: a fit stage, which makes one file or two. */
+struct fake_learn {
+    int form;
+    const char *from;
+};
+static const char *const fake_learn_forms[] = {"one", "two", NULL};
+static const struct option_spec fake_learn_specs[] = {
+    {.name = "form",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct fake_learn, form),
+     .initial = "one",
+     .choices = fake_learn_forms,
+     .help = "how many files"},
+    {.name = "from",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct fake_learn, from),
+     .initial = "",
+     .help = "where to begin"},
+    OPTION_END};
+static const struct stage_column fake_learn_columns[] = {{"text", COLUMN_UTF8, true},
+                                                         {.name = NULL}};
+
+static inline const char *const *fake_learn_files(const void *options)
+{
+    static const char *const one[] = {"v", NULL};
+    static const char *const two[] = {"v", "w", NULL};
+    const struct fake_learn *learn = options;
+    return learn->form == 0 ? one : two;
+}
+static inline enum error_code fake_learn_begin(struct stage *self, struct error *error)
+{
+    (void)self, (void)error;
+    return OK;
+}
+static inline enum error_code fake_learn_save(struct stage *self, struct bytes *state,
+                                              struct error *error)
+{
+    (void)self, (void)state, (void)error;
+    return OK;
+}
+static inline enum error_code fake_learn_merge(struct stage *self, const void *state,
+                                               size_t size, struct error *error)
+{
+    (void)self, (void)state, (void)size, (void)error;
+    return OK;
+}
+static inline enum error_code fake_learn_finish(struct stage *self, const char *folder,
+                                                struct error *error)
+{
+    (void)self, (void)folder, (void)error;
+    return OK;
+}
+static const struct stage_fit fake_learn_fit = {.files = fake_learn_files,
+                                                .begin = fake_learn_begin,
+                                                .save = fake_learn_save,
+                                                .merge = fake_learn_merge,
+                                                .finish = fake_learn_finish};
+static const struct stage_type fake_learn = {.name = "learn",
+                                             .summary = "Learn from text",
+                                             .columns = fake_learn_columns,
+                                             .options = fake_learn_specs,
+                                             .options_size = sizeof(struct fake_learn),
+                                             .process = fake_process,
+                                             .fit = &fake_learn_fit};
+
+static const struct stage_type *const fake_stages[] = {
+    &fake_clean, &fake_split, &fake_embed, &fake_count, &fake_learn, NULL};
 
 #endif

@@ -372,7 +372,7 @@ static void senseless_leases_are_damaged(void **state)
     lease.count = 6;
     assert_damaged(*state, &message);
     lease = leases[0];
-    lease.kind = (enum run_kind)(RUN_BUCKET + 1);
+    lease.kind = (enum run_kind)(RUN_FINISH + 1);
     assert_damaged(*state, &message);
 }
 
