@@ -13,6 +13,7 @@
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/log.h"
+#include "core/manifest_tree.h"
 #include "core/volume.h"
 
 enum { PATH_SIZE = 4096, ARENA_BLOCK = 64 << 10 };
@@ -457,13 +458,22 @@ static enum error_code derive_runs(struct books *books, struct index *index,
     if (code != OK)
         return code;
     bool is_exchange = earlier->exchange.kind != EXCHANGE_NONE;
-    uint32_t count = is_exchange ? 1 : record.manifest.run_count;
+    bool is_merge = phase->fit == FIT_MERGE || phase->fit == FIT_FINISH;
+    uint32_t count = is_exchange || is_merge ? 1 : record.manifest.run_count;
     *manifest = (struct manifest){.run_count = count,
                                   .bytes = books->totals[number].stored_bytes,
                                   .shard_bytes = record.shard_bytes};
     manifest->runs = ARENA_NEW(arena, struct run, count);
     if (!manifest->runs)
         return error_set(error, ERROR_MEMORY, "no memory for a phase's shards");
+    if (is_merge) {
+        bool is_last = phase->fit == FIT_FINISH;
+        uint64_t states = manifest_shard_count(&record.manifest);
+        manifest->runs[0] =
+            (struct run){.kind = is_last ? RUN_FINISH : RUN_MERGE,
+                         .count = is_last ? 1 : manifest_tree_groups(states)};
+        return OK;
+    }
     for (uint32_t i = 0; i < count; i++)
         manifest->runs[i] =
             (struct run){.kind = is_exchange ? RUN_BUCKET : RUN_PHASE,

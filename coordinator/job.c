@@ -85,7 +85,8 @@ static enum error_code refuse_description(const char *folder, const char *was,
 /* Compare the inputs of one phase with how the job knew them. */
 static enum error_code compare_input(const char *folder, const struct manifest *known,
                                      struct manifest *wanted, bool is_extended,
-                                     struct arena *arena, struct error *error)
+                                     bool has_fit, struct arena *arena,
+                                     struct error *error)
 {
     struct manifest merged;
     enum error_code code = manifest_extend(known, wanted, arena, &merged, error);
@@ -107,6 +108,11 @@ static enum error_code compare_input(const char *folder, const struct manifest *
                          "started (first \"%s\"); take them in with --extend",
                          folder, merged.file_count - known->file_count, name);
     }
+    if (merged.file_count > known->file_count && has_fit)
+        return error_set(error, ERROR_CONFIG,
+                         "the job \"%s\" cannot be extended: more input would change the "
+                         "artefacts that it has made; give another --job",
+                         folder);
     *wanted = merged;
     return OK;
 }
@@ -134,8 +140,9 @@ static enum error_code compare_with_index(const char *folder, struct job_plan *p
             return code;
         uint32_t known = record.manifest.file_count;
         if (plan->pipeline->phases[i].input.format != FORMAT_PHASE)
-            code = compare_input(folder, &record.manifest, &plan->manifests[i],
-                                 is_extended, arena, error);
+            code =
+                compare_input(folder, &record.manifest, &plan->manifests[i], is_extended,
+                              plan->pipeline->phases[i].fit != FIT_NONE, arena, error);
         if (code != OK)
             return code;
         is_complete = is_complete && record.is_complete &&

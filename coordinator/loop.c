@@ -22,14 +22,17 @@ enum {
     ARENA_BLOCK = 64 << 10
 };
 
-static struct schedule_settings schedule_settings(const struct pipeline *pipeline)
+static struct schedule_settings schedule_settings(const struct pipeline *pipeline,
+                                                  uint32_t phase)
 {
     const struct limit_spec *limits = &pipeline->limits;
+    /* The last step of a fit is one shard that no other can be compared with. */
+    bool is_alone = pipeline->phases[phase].fit == FIT_FINISH;
     return (struct schedule_settings){.silence_ms = limits->silence_ms,
                                       .shard_attempts = (uint32_t)limits->attempts,
                                       .infrastructure_attempts = 100,
                                       .worker_failures = 8,
-                                      .speculate = limits->speculate,
+                                      .speculate = is_alone ? 0 : limits->speculate,
                                       .speculate_min_ms =
                                           limits->speculate < 1 ? 0 : 1000};
 }
@@ -60,7 +63,8 @@ static enum error_code join_peers(struct coordinator *coordinator, int64_t now_m
 static enum error_code begin_phase(struct coordinator *coordinator, int64_t now_ms,
                                    struct error *error)
 {
-    struct schedule_settings settings = schedule_settings(coordinator->pipeline);
+    struct schedule_settings settings =
+        schedule_settings(coordinator->pipeline, coordinator->phase);
     enum error_code code =
         schedule_create(coordinator->manifest.runs, coordinator->manifest.run_count,
                         &settings, &coordinator->schedule, error);

@@ -221,7 +221,7 @@ static void fill_phases(const struct coordinator *coordinator, enum status_state
             status->retried = counts.retried;
             status->speculated = counts.speculated;
             status->changed_worker = counts.changed_worker;
-        } else if (p > coordinator->phase) {
+        } else if (p >= coordinator->phase) { /* the phase itself is about to begin */
             part->state = state;
             part->is_total_exact = false;
         }

@@ -96,6 +96,11 @@ void chain_close(struct chain *chain)
     free(chain);
 }
 
+struct stage *chain_stage(struct chain *chain, size_t index)
+{
+    return &chain->stages[index];
+}
+
 void chain_begin(struct chain *chain, const struct chain_isolation *isolation)
 {
     chain->isolation = isolation;

@@ -15,6 +15,7 @@
 #include "core/volume.h"
 
 struct arena;
+struct stage;
 struct chain; /* heap object: the opened stages of one phase */
 
 /* What prepare() wrote for one stage, mapped read-only; {0}: nothing. */
@@ -104,6 +105,9 @@ enum error_code chain_flush(struct chain *chain, struct arena *arena,
 enum error_code chain_project(const struct chain *chain, const struct batch *batch,
                               struct arena *arena, const struct batch **out,
                               struct error *error);
+
+/* The stage at `index`, open until chain_close(). */
+struct stage *chain_stage(struct chain *chain, size_t index);
 
 /* (phase->stage_count) */
 const struct chain_stage_stats *chain_stats(const struct chain *chain);

@@ -12,6 +12,7 @@
 #include "core/platform.h"
 #include "stages/registry.h"
 #include "worker/executor_state.h"
+#include "worker/fold.h"
 
 enum { PATH_SIZE = 4096, RUN_BLOCK = 64 << 10, BATCH_BLOCK = 1 << 20 };
 
@@ -51,6 +52,10 @@ enum error_code executor_setup(struct executor *executor, struct cursor message,
         return error_set(error, ERROR_CONFIG, "this machine cannot read the pipeline: %s",
                          first ? first->text : "no reason given");
     }
+    executor->pipeline =
+        pipeline_resolve_artefacts(executor->pipeline, setup->job_folder, executor->run);
+    if (!executor->pipeline)
+        return error_set(error, ERROR_MEMORY, "no memory for a pipeline");
     enum error_code code =
         slots_create(setup->slots, setup->slot_count, &executor->slots, error);
     if (setup->memory)
@@ -207,7 +212,9 @@ void executor_close_phase(struct executor *executor)
     executor_drop_stream(executor);
     output_close(executor->output);
     source_destroy(executor->source);
+    fold_destroy(executor->fold);
     chain_close(executor->chain);
+    executor->fold = NULL;
     executor->output = NULL;
     executor->source = NULL;
     executor->chain = NULL;
@@ -224,6 +231,17 @@ static void report_entries(struct executor *executor)
     bytes_reset(&executor->finished);
 }
 
+static enum error_code open_fold(struct executor *executor, uint32_t phase,
+                                 struct error *error)
+{
+    const struct phase_spec *spec = &executor->pipeline->phases[phase];
+    if (spec->fit == FIT_NONE)
+        return OK;
+    return fold_create(spec, chain_stage(executor->chain, spec->stage_count - 1),
+                       executor->setup.job_folder, executor->setup.volume_prefix,
+                       &executor->fold, error);
+}
+
 enum error_code executor_open_phase(struct executor *executor, uint32_t phase,
                                     struct error *error)
 {
@@ -232,6 +250,8 @@ enum error_code executor_open_phase(struct executor *executor, uint32_t phase,
     if (code == OK)
         code = source_create(executor->pipeline, phase, executor->setup.job_folder,
                              &executor->source, error);
+    if (code == OK)
+        code = open_fold(executor, phase, error);
     if (code == OK)
         code = open_volume(executor, phase, error);
     if (code != OK)

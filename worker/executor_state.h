@@ -16,6 +16,7 @@
 #include "worker/source.h"
 
 struct arena;
+struct fold;
 
 /* A stream that this executor owns: it alone decompresses it. */
 struct owned_stream {
@@ -39,6 +40,7 @@ struct executor {
     struct chain *chain;       /* owned, as the next two */
     struct source *source;
     struct output *output;
+    struct fold *fold;          /* owned; NULL: not a fit phase */
     struct arena *batch_arena;  /* owned */
     struct arena *task_arena;   /* owned: of one message */
     struct owned_stream stream; /* .cutter NULL: owns none */

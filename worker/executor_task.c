@@ -48,7 +48,8 @@ static enum error_code run_shard(struct executor *executor, shard_id shard,
                             .chain = executor->chain,
                             .output = executor->output,
                             .flight = executor->flight,
-                            .arena = executor->batch_arena};
+                            .arena = executor->batch_arena,
+                            .fold = executor->fold};
     const struct shard_entry *entry;
     struct error failure = {0};
     int64_t began_us = clock_now_us();

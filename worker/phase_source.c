@@ -10,6 +10,7 @@
 #include "core/batch_collect.h"
 #include "core/bytes.h"
 #include "core/ledger.h"
+#include "core/manifest_tree.h"
 #include "core/volume.h"
 #include "worker/bucket.h"
 
@@ -40,8 +41,12 @@ struct phase_source {
 
     enum run_kind kind;
     uint32_t next_ordinal;
-    struct volume *volume; /* RUN_PHASE: where the shard's blocks are */
+    struct volume *volume; /* all but RUN_BUCKET: where the shard's blocks are */
     uint64_t next_block, end_block;
+
+    struct manifest manifest; /* RUN_MERGE, RUN_FINISH: of the earlier phase, in `run` */
+    struct arena *run;        /* owned; NULL: not read yet */
+    uint64_t next_shard, end_shard; /* by their place in the input */
 
     uint32_t bucket; /* RUN_BUCKET: */
     struct arena *arena;
@@ -83,6 +88,7 @@ void phase_source_destroy(struct phase_source *source)
     if (source->index)
         index_close(source->index);
     arena_destroy(source->scratch);
+    arena_destroy(source->run);
     bytes_clear(&source->buffer);
     free(source);
 }
@@ -148,6 +154,45 @@ static enum error_code open_phase_shard(struct phase_source *source, shard_id sh
     source->next_block = entry.first_block;
     source->end_block = entry.first_block + entry.block_count;
     return OK;
+}
+
+/* The shards whose states come together. */
+static enum error_code open_group(struct phase_source *source, shard_id shard,
+                                  struct error *error)
+{
+    struct phase_record record;
+    if (!source->run) {
+        source->run = arena_create(ARENA_BLOCK, 0);
+        if (!source->run)
+            return error_set(error, ERROR_MEMORY, "no memory for a source");
+        enum error_code code = index_get_phase(source->index, source->earlier_number,
+                                               source->run, &record, error);
+        if (code != OK)
+            return code;
+        source->manifest = record.manifest;
+    }
+    uint64_t count = manifest_shard_count(&source->manifest);
+    source->next_shard = 0;
+    source->end_shard = count;
+    if (source->kind == RUN_MERGE)
+        manifest_tree_group(count, SHARD_INDEX(shard), &source->next_shard,
+                            &source->end_shard);
+    source->next_block = source->end_block = 0;
+    return OK;
+}
+
+/* To the next shard of the group that left a state. */
+static enum error_code seek_state(struct phase_source *source, struct error *error)
+{
+    enum error_code code = OK;
+    while (code == OK && source->next_block == source->end_block &&
+           source->next_shard < source->end_shard) {
+        arena_reset(source->scratch);
+        code = open_phase_shard(
+            source, manifest_nth_shard(&source->manifest, source->next_shard), error);
+        source->next_shard++;
+    }
+    return code;
 }
 
 static enum error_code add_rows(struct phase_source *source, const struct batch *batch,
@@ -231,6 +276,8 @@ enum error_code phase_source_open(struct phase_source *source, enum run_kind kin
     source->next_ordinal = 0;
     if (kind == RUN_PHASE)
         return open_phase_shard(source, shard, error);
+    if (kind == RUN_MERGE || kind == RUN_FINISH)
+        return open_group(source, shard, error);
     source->bucket = SHARD_INDEX(shard);
     source->arena = arena;
     source->rows = NULL;
@@ -281,7 +328,11 @@ enum error_code phase_source_next(struct phase_source *source, uint32_t max_reco
     struct batch *read = NULL;
     enum error_code code = OK;
     *batch = NULL;
-    if (source->kind == RUN_PHASE) {
+    if (source->kind != RUN_BUCKET) {
+        if (source->kind != RUN_PHASE)
+            code = seek_state(source, error);
+        if (code != OK)
+            return code;
         if (source->next_block == source->end_block)
             return OK;
         code = read_block(source, source->volume, source->next_block++, arena, &read,

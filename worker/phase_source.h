@@ -20,7 +20,8 @@ enum error_code phase_source_create(const struct pipeline *pipeline, uint32_t ph
 void phase_source_destroy(struct phase_source *source);
 
 /* RUN_PHASE: the shard of that number. RUN_BUCKET: the bucket SHARD_INDEX(shard), gathered
- * in `arena` and put in order, which depends on the records alone. */
+ * in `arena` and put in order, which depends on the records alone.
+ * RUN_MERGE, RUN_FINISH: the states of a group of shards, or of all, in input order. */
 enum error_code phase_source_open(struct phase_source *source, enum run_kind kind,
                                   shard_id shard, struct arena *arena,
                                   struct error *error);

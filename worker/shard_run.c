@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 #include "core/clock.h"
+#include "worker/fold.h"
 
 static enum error_code put_bad(const struct shard_run *run,
                                const struct source_result *read, struct tally *tally,
@@ -40,7 +41,9 @@ static enum error_code put_outcome(const struct shard_run *run,
 {
     enum error_code code = OK;
     for (size_t i = 0; code == OK && i < outcome->batch_count; i++)
-        code = output_batch(run->output, outcome->batches[i], files, error);
+        code = run->fold
+                   ? fold_took(run->fold, outcome->batches[i], files, run->output, error)
+                   : output_batch(run->output, outcome->batches[i], files, error);
     for (size_t i = 0; code == OK && i < outcome->reject_count; i++) {
         struct reject reject = outcome->rejects[i].reject;
         reject.file = files->names[outcome->rejects[i].file];
@@ -67,7 +70,9 @@ static enum error_code run_batch(const struct shard_run *run,
         tally.bytes += read->batch->origins[i].size;
     tally.records += read->batch->count;
     output_read(run->output, tally, read->separator_bytes);
-    if (read->batch->count) {
+    if (read->batch->count && run->fold && fold_is_of_states(run->fold)) {
+        code = fold_merge(run->fold, read->batch, &read->files, run->output, error);
+    } else if (read->batch->count) {
         struct chain_outcome outcome;
         chain_name_files(run->chain, &read->files);
         code = chain_run(run->chain, read->batch, run->arena, &outcome, error);
@@ -107,8 +112,8 @@ enum error_code shard_run(const struct shard_run *run, shard_id shard,
     output_begin(run->output, shard, generation);
     chain_begin(run->chain, isolation);
     struct file_names files = {0};
-    enum error_code code = OK;
-    for (;;) {
+    enum error_code code = run->fold ? fold_begin(run->fold, error) : OK;
+    while (code == OK) {
         struct source_result read;
         arena_reset(run->arena);
         code = source_next(run->source, run->arena, &read, error);
@@ -116,11 +121,12 @@ enum error_code shard_run(const struct shard_run *run, shard_id shard,
             break;
         files = read.files;
         code = run_batch(run, &read, error);
-        if (code != OK)
-            break;
     }
     if (code == OK)
         code = run_rest(run, &files, error);
+    arena_reset(run->arena);
+    if (code == OK && run->fold)
+        code = fold_end(run->fold, run->arena, run->output, error);
     if (code == OK)
         code = output_finish(run->output, (uint64_t)(clock_process_us() - began_us),
                              entry, error);

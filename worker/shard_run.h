@@ -12,6 +12,7 @@
 #include "worker/source.h"
 
 struct arena;
+struct fold;
 
 /* What a shard is run with; all borrowed. */
 struct shard_run {
@@ -20,6 +21,7 @@ struct shard_run {
     struct output *output;
     struct flight *flight;
     struct arena *arena; /* of one batch: reset for each */
+    struct fold *fold;   /* of a fit phase; else NULL */
 };
 
 /* Run the shard that the source has open. `isolation` as for chain_begin(). On success
