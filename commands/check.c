@@ -211,9 +211,28 @@ static void print_stage(const struct stage_spec *stage, size_t number,
     }
     (void)advance(stage, schema); /* it was planned once already */
     list_columns(schema, &before, text, sizeof text);
+    const char *out = stage->type->fit ? "no record"
+                      : text[0]        ? text
+                                       : "the same columns";
     (void)printf("%*sout: ", (int)LABEL_WIDTH + 2, "");
-    print_wrapped(stdout, text[0] ? text : "the same columns", LABEL_WIDTH + 7,
-                  LABEL_WIDTH + 7);
+    print_wrapped(stdout, out, LABEL_WIDTH + 7, LABEL_WIDTH + 7);
+}
+
+/* "artefacts/words/counts.txt, artefacts/words/order.txt" */
+static void print_artefacts(const struct phase_spec *phase)
+{
+    const struct stage_spec *stage = &phase->stages[phase->stage_count - 1];
+    const char *const *files = stage->type->fit->files(stage->options);
+    char text[LIST_MAX];
+    size_t used = 0;
+    for (size_t i = 0; files[i]; i++) {
+        int written = snprintf(text + used, sizeof text - used, "%sartefacts/%s/%s",
+                               i ? ", " : "", phase->fit_name, files[i]);
+        if (written < 0 || (size_t)written >= sizeof text - used)
+            break;
+        used += (size_t)written;
+    }
+    print_field("output", text);
 }
 
 static void print_phase(const struct pipeline *pipeline, const struct phase_spec *phase,
@@ -221,12 +240,18 @@ static void print_phase(const struct pipeline *pipeline, const struct phase_spec
 {
     char text[LIST_MAX];
     struct schema schema = phase->input_schema;
-    (void)printf("\nphase %s\n", phase->name);
+    bool is_fit = phase->fit != FIT_NONE;
+    if (phase->fit == FIT_MERGE || phase->fit == FIT_FINISH)
+        return; /* steps of the phase before */
+    (void)printf("\nphase %s\n", is_fit ? phase->fit_name : phase->name);
     print_input(pipeline, phase, &plan->manifest);
     for (size_t i = 0; i < phase->stage_count; i++)
         print_stage(&phase->stages[i], i, &schema);
     list_columns(&phase->output_schema, NULL, text, sizeof text);
-    print_field("output", text);
+    if (is_fit)
+        print_artefacts(phase);
+    else
+        print_field("output", text);
     if (phase->exchange.kind == EXCHANGE_HASH)
         (void)snprintf(text, sizeof text, "by column %s into %u buckets",
                        phase->exchange.column, (unsigned)phase->exchange.buckets);
@@ -285,6 +310,8 @@ static bool make_plans(const struct pipeline *pipeline, struct plan *plans,
             plans[i].estimate = estimate_input(&phase->input, &plans[i].manifest);
         }
         estimate_output(phase, &plans[i].estimate);
+        if (phase->fit == FIT_MERGE || phase->fit == FIT_FINISH)
+            plans[i].estimate.space = 0; /* no more than a part of the states before */
     }
     diagnostics_sort(diagnostics);
     return is_good;

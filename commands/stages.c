@@ -60,6 +60,9 @@ static bool print_columns(FILE *file, const struct stage_type *type, bool is_inp
     return !is_first;
 }
 
+static const char fit_text[] =
+    "the last of its phase, it makes an artefact of all records for a later phase";
+
 static bool print_traits(FILE *file, const struct stage_type *type, const char *before)
 {
     bool is_first = true;
@@ -83,6 +86,8 @@ static void print_text(FILE *file, const struct stage_type *type)
         (void)fputc('\n', file);
     if (print_traits(file, type, "  traits  "))
         (void)fputc('\n', file);
+    if (type->fit)
+        (void)fprintf(file, "  a fit stage: %s\n", fit_text);
     if (type->description) {
         (void)fputc('\n', file);
         print_wrapped(file, type->description, 0, 0);
@@ -107,7 +112,8 @@ static void print_object(FILE *file, const struct stage_type *type)
         print_json(file, trait_names[i].name);
         is_first = false;
     }
-    (void)fputs("], \"columns\": [", file);
+    (void)fprintf(file, "], \"is_fit\": %s, \"columns\": [",
+                  type->fit ? "true" : "false");
     const struct stage_column *column = type->columns;
     for (; column && column->name; column++) {
         column_type_format(column->type, 0, name, sizeof name);
@@ -129,6 +135,8 @@ static void print_section(FILE *file, const struct stage_type *type)
         (void)fputs(".\n", file);
     if (print_columns(file, type, false, ".PP\nAdds "))
         (void)fputs(".\n", file);
+    if (type->fit)
+        (void)fprintf(file, ".PP\nA fit stage: %s.\n", fit_text);
     if (type->description) {
         (void)fputs(".PP\n", file);
         print_roff(file, type->description);

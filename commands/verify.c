@@ -14,6 +14,7 @@
 #include "core/arguments.h"
 #include "core/bytes.h"
 #include "core/codec.h"
+#include "core/stage_artefact.h"
 
 enum {
     EXIT_FAILED = 1,
@@ -144,6 +145,27 @@ struct recount {
     struct hash128 digest;
 };
 
+/* The last step of a fit tells of its artefacts, which are beside the volumes. */
+static enum error_code check_artefacts(struct verify *verify, const struct batch *batch,
+                                       uint32_t row, struct error *error)
+{
+    const struct manifest *manifest = &verify->phase->manifest;
+    if (manifest->run_count == 0 || manifest->runs[0].kind != RUN_FINISH)
+        return OK;
+    const struct column *list = batch_column(batch, "artefacts");
+    if (!list || list->type != COLUMN_UTF8)
+        return error_set(error, ERROR_DAMAGED, "it does not tell of artefacts");
+    struct error damage = {0};
+    enum error_code code = stage_artefact_check(
+        job_folder(verify->job), verify->phase->name, column_row(list, row),
+        (size_t)column_row_length(list, row), &damage);
+    if (code == ERROR_MEMORY)
+        return error_set(error, code, "%s", damage.text);
+    if (code != OK)
+        problem(verify, "phase \"%s\": %s", verify->phase->name, damage.text);
+    return OK;
+}
+
 static enum error_code count_block(struct recount *recount, struct volume *volume,
                                    uint64_t number, struct error *error)
 {
@@ -164,6 +186,7 @@ static enum error_code count_block(struct recount *recount, struct volume *volum
         recount->digest = hash128_add(recount->digest, digest);
         recount->stored.records++;
         recount->stored.bytes += origin->size;
+        code = check_artefacts(verify, batch, i, error);
     }
     return code;
 }
