@@ -37,7 +37,9 @@ SOURCES    := $(filter-out $(MPI_SOURCES),$(wildcard core/*.c stages/*.c stages/
                 coordinator/*.c worker/*.c commands/*.c))
 CXXSOURCES := $(wildcard core/*.cpp)
 UNIT       := $(wildcard tests/unit/test_*.c tests/stages/test_*.c)
-SUPPORT    := $(filter-out $(UNIT) tests/stages/poison.c,$(wildcard tests/unit/*.c tests/stages/*.c))
+# Stages that only the executable for the system tests has.
+TEST_STAGES := tests/stages/poison.c tests/stages/count_words.c
+SUPPORT    := $(filter-out $(UNIT) $(TEST_STAGES),$(wildcard tests/unit/*.c tests/stages/*.c))
 SYSTEM     := $(wildcard tests/system/test_*.c)
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH      := $(wildcard tests/bench/bench_*.c)
@@ -110,7 +112,7 @@ $(1)/tests/registry.o: stages/registry.c $(1)/flags
 	@echo "  $(2)  $$@"
 	$$(Q)$(2) $$(CFLAGS) $(4) -DMILLRACE_TEST_STAGES -MMD -MP -c -o $$@ $$<
 
-$(1)/millrace-test: $(1)/main.o $(1)/tests/registry.o $(1)/tests/stages/poison.o $(1)/libmillrace.a
+$(1)/millrace-test: $(1)/main.o $(1)/tests/registry.o $$(TEST_STAGES:%.c=$(1)/%.o) $(1)/libmillrace.a
 	@echo "  link $$@"
 	$$(Q)$(3) $$(SANITIZE) $(4) -o $$@ $$^ $$(LDLIBS)
 

@@ -7,6 +7,7 @@
 #include "stages/stages.def"
 #ifdef MILLRACE_TEST_STAGES
 STAGE(poison)
+STAGE(count_words)
 #endif
 #undef STAGE
 
@@ -14,7 +15,7 @@ const struct stage_type *const stage_types[] = {
 #define STAGE(name) &stage_##name,
 #include "stages/stages.def"
 #ifdef MILLRACE_TEST_STAGES
-    STAGE(poison)
+    STAGE(poison) STAGE(count_words)
 #endif
 #undef STAGE
         NULL};
