@@ -111,9 +111,12 @@ static enum error_code hunt_record(struct worker *worker, struct member *member,
     const struct flight *flight = member->flight;
     uint32_t first = atomic_load(&flight->first), count = atomic_load(&flight->count);
     uint32_t stage = atomic_load(&flight->stage);
+    bool is_fit = worker->pipeline->phases[worker->phase].fit != FIT_NONE;
     if (!atomic_load(&flight->is_active))
         return give_up_shard(worker, task, FAIL_SHARD, 0, stage, reason,
-                             "an executor died outside of any stage", error);
+                             is_fit ? "an executor died over the state of a fit"
+                                    : "an executor died outside of any stage",
+                             error);
     if (count <= 1)
         return give_up_shard(worker, task, FAIL_RECORD, first, stage, reason,
                              "the record, alone, killed an executor", error);

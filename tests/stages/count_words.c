@@ -13,12 +13,15 @@
 #include "core/stage.h"
 
 enum { WORD_SPACE = ' ' };
+enum crash_place { CRASH_NEVER, CRASH_SAVE, CRASH_MERGE, CRASH_FINISH };
+static const char *const crash_choices[] = {"never", "save", "merge", "finish", NULL};
 static const uint64_t order_base = 0x9E3779B97F4A7C15U; /* odd: its powers are odd too */
 
 struct options {
     int64_t min_count, merge_delay_us;
     const char *refuse, *known;
     bool has_order;
+    int crash; /* enum crash_place */
 };
 
 static const struct option_spec option_table[] = {
@@ -51,7 +54,20 @@ static const struct option_spec option_table[] = {
      .offset = offsetof(struct options, has_order),
      .initial = "true",
      .help = "Write order.txt as well"},
+    {.name = "crash",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct options, crash),
+     .initial = "never",
+     .choices = crash_choices,
+     .help = "Where to crash"},
     OPTION_END};
+
+static void crash_at(const struct stage *self, enum crash_place place)
+{
+    const struct options *options = self->options;
+    if (options->crash == (int)place)
+        abort();
+}
 
 struct word {
     size_t at; /* in `text` */
@@ -215,6 +231,7 @@ static enum error_code save(struct stage *self, struct bytes *out, struct error 
     const struct state *state = self->state;
     size_t count;
     struct named_word *words = sort_words(state, &count);
+    crash_at(self, CRASH_SAVE);
     if (!words)
         return error_set(error, ERROR_MEMORY, "no memory for words");
     bytes_put_u64(out, state->records);
@@ -238,6 +255,7 @@ static enum error_code merge(struct stage *self, const void *saved, size_t size,
                             .tv_nsec = options->merge_delay_us % 1000000 * 1000};
     enum error_code code = OK;
     (void)nanosleep(&span, NULL);
+    crash_at(self, CRASH_MERGE);
     uint64_t records = cursor_u64(&in), order = cursor_u64(&in), power = cursor_u64(&in);
     append_order(state, order, power, records);
     while (code == OK && cursor_left(&in) && !in.is_bad) {
@@ -289,6 +307,7 @@ static enum error_code finish(struct stage *self, const char *folder, struct err
         written++;
     }
     free(words);
+    crash_at(self, CRASH_FINISH);
     if (code == OK)
         code = close_file(file, "counts.txt", error);
     if (code == OK && written == 0)

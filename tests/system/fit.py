@@ -338,6 +338,27 @@ def failures(work, same, forms):
         shutil.rmtree(job)
 
 
+def crashes(work, same, forms):
+    """What a stage does to its state is no record's fault: nothing is quarantined."""
+    for place in ("save", "merge", "finish"):
+        what, job = "a crash in %s()" % place, same.job()
+        pipeline = forms.pipeline("plain")
+        text = lib.read_text(pipeline).replace("min_count: 200", "crash: " + place)
+        work.write(os.path.basename(pipeline), text)
+        status, _, err = work.millrace("run", pipeline, "--job", job, "--quiet",
+                                       program=lib.MILLRACE_TEST)
+        work.check(status == 1 and "an executor died over the state of a fit" in err,
+                   what + " fails the run, and says why", status, err)
+        status = lib.status_of(job)
+        blamed = {reason["reason"] for reason in status.get("reasons", ())
+                  if reason["kind"] == "quarantined"}
+        work.check(status.get("state") == "failed" and blamed <= {"refused"},
+                   what + ": no record is blamed", status)
+        shown = [name for name in artefacts(job) if "/." not in name]
+        work.equal(shown, [], what + ": there is no artefact")
+        shutil.rmtree(job)
+
+
 def main():
     work = lib.Workplace("fit", 580)
     seed = int(os.environ.get("SEED") or time.time())
@@ -350,6 +371,7 @@ def main():
     ways(work, same, forms)
     commands(work, same, forms)
     failures(work, same, forms)
+    crashes(work, same, forms)
     quarantine_and_retry(work, same, forms)
     resume_between_steps(work, same, forms)
     kill_while_merging(work, same, forms, chance, "executor")
