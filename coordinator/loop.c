@@ -37,7 +37,8 @@ static struct schedule_settings schedule_settings(const struct pipeline *pipelin
                                           limits->speculate < 1 ? 0 : 1000};
 }
 
-/* Workers that are there already take part in the new phase. */
+/* Workers that are there already take part in the new phase; one that is silent does when it
+ * is heard of again, lest each phase wait for it anew. */
 static enum error_code join_peers(struct coordinator *coordinator, int64_t now_ms,
                                   struct error *error)
 {
@@ -47,7 +48,10 @@ static enum error_code join_peers(struct coordinator *coordinator, int64_t now_m
     for (size_t i = 0; code == OK && i < coordinator->peer_count; i++) {
         struct peer *peer = &coordinator->peers[i];
         peer->is_joined = false;
-        if (!peer->link || !peer->number || peer->is_leaving || !peer->credit)
+        bool is_silent =
+            now_ms - peer->heard_ms > coordinator->pipeline->limits.silence_ms;
+        if (!peer->link || !peer->number || peer->is_leaving || !peer->credit ||
+            is_silent)
             continue;
         peer->is_joined = true;
         struct schedule_event event = {.type = EVENT_JOIN,
