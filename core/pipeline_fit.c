@@ -67,8 +67,8 @@ bool pipeline_check_artefact(const struct pipeline_reading *reading,
         return true; /* what is wrong with that phase has been told */
     if (phase->fit == FIT_NONE) {
         diagnostics_add(reading->diagnostics, where,
-                        "phase \"%.100s\" makes no artefact: its last stage is none that "
-                        "fits, such as train_bpe",
+                        "phase \"%.100s\" makes no artefact: it does not end in a stage "
+                        "that fits, such as train_bpe",
                         reading->phase_names[index]);
         return false;
     }

@@ -170,7 +170,8 @@ static void what_makes_no_sense_is_refused(void **state)
          "phase \"learn\" makes no file \"x\""},
         {CLEANED LEARNT "  - {name: m, input: {phase: clean}, stages: [split: "
                         "{vocabulary: phase:clean/v}]}\n",
-         "phase \"clean\" makes no artefact: its last stage is none that fits, such as "
+         "phase \"clean\" makes no artefact: it does not end in a stage that fits, such "
+         "as "
          "train_bpe"},
         {CLEANED LEARNT "    output: {columns: [key]}\n",
          "10:13: \"output\" cannot stand in a phase that ends in stage learn: it makes "
