@@ -2,6 +2,7 @@
 #include "core/manifest_tree.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 enum { GROUP_MIN = 8 };
 
@@ -24,7 +25,7 @@ shard_id manifest_nth_shard(const struct manifest *manifest, uint64_t nth)
             return SHARD_ID(i, nth);
         nth -= count;
     }
-    assert(!"nth is below the count");
+    assert(false); /* it is below the count */
     return 0;
 }
 

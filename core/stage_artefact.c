@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -159,15 +160,29 @@ enum error_code stage_artefact_publish(struct stage *stage, const char *job_fold
     return code;
 }
 
-/* One line of a list. */
-static enum error_code check_line(const char *folder, const char *line,
-                                  struct error *error)
+/* "CHECKSUM SIZE NAME"; the parts are cut out of the line. False: it is none. */
+static bool read_line(char *line, uint64_t *size, const char **name)
 {
-    char path[PATH_SIZE], name[NAME_SIZE], wanted[HEX_DIGITS + 1], found[HEX_DIGITS + 1];
-    uint64_t size, wanted_size;
+    char *at = line + HEX_DIGITS;
+    if (strspn(line, "0123456789abcdef") != HEX_DIGITS || *at != ' ')
+        return false;
+    *at++ = 0;
+    if (*at < '0' || *at > '9')
+        return false;
+    errno = 0;
+    *size = strtoull(at, &at, 10);
+    *name = at + 1;
+    return errno == 0 && *at == ' ' && at[1] && !strchr(at + 1, '/') &&
+           strlen(at + 1) < NAME_SIZE;
+}
+
+static enum error_code check_line(const char *folder, char *line, struct error *error)
+{
+    char path[PATH_SIZE], found[HEX_DIGITS + 1];
+    const char *name;
+    uint64_t size, wanted;
     struct error unreadable = {0};
-    if (sscanf(line, "%32[0-9a-f] %" SCNu64 " %255[^\n/]", wanted, &wanted_size, name) !=
-        3)
+    if (!read_line(line, &wanted, &name))
         return error_set(error, ERROR_DAMAGED, "\"%.100s\" names no artefact", line);
     enum error_code code = join(folder, name, path, error);
     if (code != OK)
@@ -177,7 +192,7 @@ static enum error_code check_line(const char *folder, const char *line,
         return error_set(error, code, "no memory to check \"%s\"", path);
     if (code != OK)
         return error_set(error, ERROR_DAMAGED, "%s", unreadable.text);
-    if (size != wanted_size || strcmp(found, wanted) != 0)
+    if (size != wanted || strcmp(found, line) != 0)
         return error_set(error, ERROR_DAMAGED, "artefact \"%s\" is not as it was made",
                          path);
     return OK;

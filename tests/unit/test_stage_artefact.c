@@ -170,8 +170,15 @@ static void a_list_that_is_none_is_refused(void **state)
     char huge[5000];
     memset(huge, 'a', sizeof huge);
     static const char *const lists[] = {
-        "x", "\n", "b5e9c1ad071b3e7fc779cfaa5e523818 5\n",
+        "x",
+        "\n",
+        "b5e9c1ad071b3e7fc779cfaa5e523818 5\n",
         "b5e9c1ad071b3e7fc779cfaa5e523818 5 ../../nonce\n",
+        "b5e9c1ad071b3e7fc779cfaa5e523818 -5 one.txt\n",
+        "b5e9c1ad071b3e7fc779cfaa5e523818 99999999999999999999 one.txt\n",
+        "b5e9c1ad071b3e7fc779cfaa5e523818  5 one.txt\n",
+        "b5e9c1ad071b3e7fc779cfaa5e5238180 5 one.txt\n",
+        "b5e9c1ad071b3e7fc779cfaa5e523818 5 \n",
         "B5E9C1AD071B3E7FC779CFAA5E523818 5 one.txt\n"};
     assert_int_equal(publish(fixture, "hello", "x", &error), OK);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
