@@ -70,12 +70,13 @@ enum error_code fold_took(struct fold *fold, const struct batch *batch,
                           const struct file_names *files, struct output *output,
                           struct error *error)
 {
-    struct tally gone = {0};
+    struct account gone = {0};
     for (uint32_t row = 0; row < batch->count; row++) {
         const struct origin *origin = &batch->origins[row];
         if (!fold->is_empty) {
-            gone.records++;
-            gone.bytes += origin->size;
+            struct tally *tally = origin->is_made ? &gone.made.dropped : &gone.dropped;
+            tally->records++;
+            tally->bytes += origin->size;
             continue;
         }
         const struct column *key = batch->columns[0];
@@ -86,8 +87,13 @@ enum error_code fold_took(struct fold *fold, const struct batch *batch,
         put_text(&fold->key, column_row(key, row), (size_t)column_row_length(key, row));
         put_text(&fold->file, name, strlen(name));
     }
-    if (gone.records)
-        output_drop(output, fold->stage->type->name, "accumulated", gone);
+    struct tally all = gone.dropped;
+    all.records += gone.made.dropped.records;
+    all.bytes += gone.made.dropped.bytes;
+    if (all.records) {
+        output_drop(output, fold->stage->type->name, "accumulated", all);
+        output_account(output, &gone);
+    }
     if (fold->key.is_bad || fold->file.is_bad)
         return error_set(error, ERROR_MEMORY, "no memory for a fit");
     return OK;
