@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "stages/kernels/split.h"
 
+struct arena;
 struct bytes;
 struct piece_table; /* heap object */
 struct pieces;
@@ -64,18 +65,31 @@ enum error_code piece_table_save(const struct piece_table *table, struct bytes *
                                  struct error *error);
 
 /* Add a saved table to this one; loading is merging into an empty one. ERROR_DAMAGED: not
- * a saved table, or not in canonical form; ERROR_CONFIG: one with other options;
+ * a saved table; ERROR_CONFIG: one with other options;
  * ERROR_MEMORY. After an error the table is good for nothing but destroy. */
 enum error_code piece_table_merge(struct piece_table *table, const void *saved,
                                   size_t size, struct error *error);
 
 struct piece_table_info {
+    enum piece_cut cut;
+    enum split_pattern pattern;
     uint64_t texts, bytes;  /* all that were added, sampled or not */
     uint64_t sampled_texts; /* those whose pieces are in the table */
     uint64_t entries;       /* (piece, level) */
-    uint64_t oversized;     /* pieces longer than PIECE_SIZE_MAX, in all texts */
+    uint64_t oversized;     /* pieces longer than PIECE_SIZE_MAX, in sampled texts */
     uint32_t level;         /* texts below it are not in the table */
 };
 struct piece_table_info piece_table_describe(const struct piece_table *table);
+
+struct counted_piece {
+    const unsigned char *bytes; /* borrowed from the table until it changes */
+    uint32_t size;
+    uint64_t count; /* over all levels, at most UINT64_MAX */
+};
+
+/* The pieces sorted by bytes, in `arena`. ERROR_MEMORY. */
+enum error_code piece_table_list(const struct piece_table *table, struct arena *arena,
+                                 const struct counted_piece **pieces, size_t *count,
+                                 struct error *error);
 
 #endif
