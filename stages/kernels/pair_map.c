@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/bytes.h"
 
@@ -10,61 +11,71 @@ enum { FIRST_CAPACITY = 4096 };
 
 void pair_map_clear(struct pair_map *map)
 {
+    free(map->keys);
     free(map->slots);
     *map = (struct pair_map){0};
 }
 
 void pair_map_reset(struct pair_map *map)
 {
-    for (size_t i = 0; i < map->capacity; i++)
-        map->slots[i].key = PAIR_FREE;
+    if (map->capacity > 0)
+        memset(map->keys, 0xFF, map->capacity * sizeof *map->keys);
     map->used = 0;
 }
 
-/* The slot that holds the key, or the free one where it belongs. */
-static struct pair *find_slot(const struct pair_map *map, uint64_t key)
+/* Where the key is, or the free slot where it belongs. */
+static size_t find_slot(const struct pair_map *map, uint64_t key)
 {
     size_t mask = map->capacity - 1, at = (size_t)(pair_hash(key) >> 24) & mask;
-    while (map->slots[at].key != key && map->slots[at].key != PAIR_FREE)
+    while (map->keys[at] != key && map->keys[at] != PAIR_FREE)
         at = (at + 1) & mask;
-    return map->slots + at;
+    return at;
 }
 
 struct pair *pair_map_find(const struct pair_map *map, uint64_t key)
 {
-    struct pair *slot = map->capacity ? find_slot(map, key) : NULL;
-    return slot && slot->key == key ? slot : NULL;
+    if (map->capacity == 0)
+        return NULL;
+    size_t at = find_slot(map, key);
+    return map->keys[at] == key ? map->slots + at : NULL;
 }
 
 static bool map_grow(struct pair_map *map)
 {
-    size_t room = 0;
-    struct pair_map grown = {.capacity =
-                                 map->capacity ? 2 * map->capacity : FIRST_CAPACITY,
-                             .used = map->used};
-    grown.slots = array_grow(NULL, &room, grown.capacity, sizeof *grown.slots);
-    if (!grown.slots)
+    size_t room = 0, key_room = 0;
+    size_t capacity = map->capacity ? 2 * map->capacity : FIRST_CAPACITY;
+    struct pair_map grown = {
+        .keys = array_grow(NULL, &key_room, capacity, sizeof *grown.keys),
+        .slots = array_grow(NULL, &room, capacity, sizeof *grown.slots),
+        .capacity = capacity,
+        .used = map->used};
+    if (!grown.keys || !grown.slots) {
+        pair_map_clear(&grown);
         return false;
-    for (size_t i = 0; i < grown.capacity; i++)
-        grown.slots[i].key = PAIR_FREE;
-    for (size_t i = 0; i < map->capacity; i++) {
-        if (map->slots[i].key != PAIR_FREE)
-            *find_slot(&grown, map->slots[i].key) = map->slots[i];
     }
-    free(map->slots);
+    memset(grown.keys, 0xFF, capacity * sizeof *grown.keys);
+    for (size_t i = 0; i < map->capacity; i++) {
+        if (map->keys[i] == PAIR_FREE)
+            continue;
+        size_t at = find_slot(&grown, map->keys[i]);
+        grown.keys[at] = map->keys[i];
+        grown.slots[at] = map->slots[i];
+    }
+    pair_map_clear(map);
     *map = grown;
     return true;
 }
 
 struct pair *pair_map_insert(struct pair_map *map, uint64_t key)
 {
-    struct pair *slot = pair_map_find(map, key);
-    if (slot)
-        return slot;
+    struct pair *pair = pair_map_find(map, key);
+    if (pair)
+        return pair;
     if ((map->used + 1) * 2 > map->capacity && !map_grow(map))
         return NULL;
-    slot = find_slot(map, key);
-    *slot = (struct pair){.key = key};
+    size_t at = find_slot(map, key);
+    map->keys[at] = key;
+    map->slots[at] = (struct pair){.key = key};
     map->used++;
-    return slot;
+    return map->slots + at;
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/compiler.h"
+
 struct pair {
     uint64_t key; /* left id above, right id below */
     uint64_t count;
@@ -16,7 +18,8 @@ struct pair {
 #define PAIR_FREE UINT64_MAX
 
 struct pair_map {       /* {0} is empty */
-    struct pair *slots; /* (capacity), owned; a free one has the key PAIR_FREE */
+    uint64_t *keys;     /* (capacity), owned; PAIR_FREE: a free slot */
+    struct pair *slots; /* (capacity), owned: what is not free */
     size_t capacity, used;
 };
 
@@ -33,6 +36,13 @@ static inline uint64_t pair_hash(uint64_t key)
 
 void pair_map_clear(struct pair_map *map); /* frees the memory; {0} again */
 void pair_map_reset(struct pair_map *map); /* empty, memory kept */
+
+/* Get the slot where the key would be into the caches. */
+static inline void pair_map_prefetch(const struct pair_map *map, uint64_t key)
+{
+    if (map->capacity > 0)
+        PREFETCH(map->keys + ((size_t)(pair_hash(key) >> 24) & (map->capacity - 1)));
+}
 
 /* Valid until the next insertion. NULL: not there. */
 struct pair *pair_map_find(const struct pair_map *map, uint64_t key);

@@ -23,7 +23,7 @@
 
 enum {
     BUCKET_BITS = 19,
-    KNOWN_PAIRS = 50000, /* aimed at when the threshold is chosen */
+    KNOWN_PAIRS = 12000, /* aimed at when the threshold is chosen */
     AHEAD = 16           /* units fetched before they are needed */
 };
 
@@ -151,11 +151,22 @@ static void side_clear(struct side *side)
     side->touched_count = 0;
 }
 
-static void lower_pair(struct trainer *trainer, uint64_t key, uint64_t count)
+/* Take what was counted beside `token` off the pairs with it. */
+static void lower_side(struct trainer *trainer, const struct side *side, uint32_t token,
+                       bool is_left)
 {
-    struct pair *pair = pair_map_find(&trainer->pairs, key);
-    if (pair)
-        pair->count -= count;
+    const uint32_t *touched = side->touched;
+    for (size_t i = 0; i < side->touched_count; i++) {
+        if (i + AHEAD < side->touched_count)
+            pair_map_prefetch(&trainer->pairs, is_left
+                                                   ? pair_key(touched[i + AHEAD], token)
+                                                   : pair_key(token, touched[i + AHEAD]));
+        uint64_t key =
+            is_left ? pair_key(touched[i], token) : pair_key(token, touched[i]);
+        struct pair *pair = pair_map_find(&trainer->pairs, key);
+        if (pair)
+            pair->count -= side->tokens[touched[i]].count;
+    }
 }
 
 /* ---- merging one pair ---- */
@@ -185,14 +196,8 @@ static void replace_pair(struct trainer *trainer, uint32_t a, uint32_t b, uint32
         last_end = end;
     }
     trainer->start_count = kept;
-    for (size_t i = 0; i < trainer->left.touched_count; i++) {
-        uint32_t token = trainer->left.touched[i];
-        lower_pair(trainer, pair_key(token, a), trainer->left.tokens[token].count);
-    }
-    for (size_t i = 0; i < trainer->right.touched_count; i++) {
-        uint32_t token = trainer->right.touched[i];
-        lower_pair(trainer, pair_key(b, token), trainer->right.tokens[token].count);
-    }
+    lower_side(trainer, &trainer->left, a, true);
+    lower_side(trainer, &trainer->right, b, false);
     side_clear(&trainer->left);
     side_clear(&trainer->right);
 }
@@ -379,7 +384,7 @@ static bool recount(struct trainer *trainer)
         return false;
     for (size_t i = 0; i < trainer->pairs.capacity; i++) {
         struct pair *pair = trainer->pairs.slots + i;
-        if (pair->key == PAIR_FREE)
+        if (trainer->pairs.keys[i] == PAIR_FREE)
             continue;
         uint32_t left = (uint32_t)(pair->key >> 32), right = (uint32_t)pair->key;
         uint32_t positions = pair->positions;

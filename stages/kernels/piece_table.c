@@ -413,17 +413,73 @@ static uint64_t prefix_of(struct byte_range piece)
     return load_u64_big(padded);
 }
 
+struct sort_item {
+    uint64_t key;
+    size_t entry;
+};
+
+/* Stable, by the lowest byte first; bytes that are all the same are passed over. Where the
+ * sorted items stand: in one of the two arrays. */
+static struct sort_item *sort_items(struct sort_item *items, struct sort_item *spare,
+                                    size_t count)
+{
+    size_t counts[8][256] = {{0}};
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned d = 0; d < 8; d++)
+            counts[d][items[i].key >> 8 * d & 0xFF]++;
+    }
+    for (unsigned d = 0; d < 8 && count > 0; d++) {
+        size_t *starts = counts[d], sum = 0;
+        if (starts[items[0].key >> 8 * d & 0xFF] == count)
+            continue;
+        for (size_t i = 0; i < 256; i++) {
+            size_t size = starts[i];
+            starts[i] = sum;
+            sum += size;
+        }
+        for (size_t i = 0; i < count; i++)
+            spare[starts[items[i].key >> 8 * d & 0xFF]++] = items[i];
+        struct sort_item *other = items;
+        items = spare;
+        spare = other;
+    }
+    return items;
+}
+
+/* Sort by the first eight bytes, then those that share them. */
+static bool sort_entries(const struct entry *entries, size_t count, struct entry *sorted)
+{
+    size_t room = 0, spare_room = 0;
+    struct sort_item *items = array_grow(NULL, &room, count + 1, sizeof *items);
+    struct sort_item *spare = array_grow(NULL, &spare_room, count + 1, sizeof *spare);
+    bool is_good = items && spare;
+    for (size_t i = 0; i < count && is_good; i++)
+        items[i] = (struct sort_item){entries[i].prefix, i};
+    const struct sort_item *order = is_good ? sort_items(items, spare, count) : NULL;
+    for (size_t i = 0; i < count && is_good; i++)
+        sorted[i] = entries[order[i].entry];
+    for (size_t i = 0, end; i < count && is_good; i = end) {
+        end = i + 1;
+        while (end < count && sorted[end].prefix == sorted[i].prefix)
+            end++;
+        if (end - i > 1)
+            qsort(sorted + i, end - i, sizeof *sorted, compare_entries);
+    }
+    free(items);
+    free(spare);
+    return is_good;
+}
+
 /* NULL: no memory. */
 static struct entry *sorted_entries(const struct piece_table *table, size_t *count)
 {
-    size_t total = 0, capacity = 0;
+    size_t total = 0, capacity = 0, sorted_capacity = 0;
     for (uint32_t i = 0; i < PIECE_LEVELS; i++)
         total += table->levels[i].used;
     struct entry *entries = array_grow(NULL, &capacity, total + 1, sizeof *entries);
-    if (!entries)
-        return NULL;
+    struct entry *sorted = array_grow(NULL, &sorted_capacity, total + 1, sizeof *sorted);
     *count = 0;
-    for (uint32_t i = 0; i < PIECE_LEVELS; i++) {
+    for (uint32_t i = 0; i < PIECE_LEVELS && entries; i++) {
         const struct level *level = &table->levels[i];
         for (size_t k = 0; k < level->capacity; k++) {
             const struct slot *slot = level->slots + k;
@@ -433,8 +489,12 @@ static struct entry *sorted_entries(const struct piece_table *table, size_t *cou
             entries[(*count)++] = (struct entry){prefix_of(piece), piece, slot->count, i};
         }
     }
-    qsort(entries, *count, sizeof *entries, compare_entries);
-    return entries;
+    if (!entries || !sorted || !sort_entries(entries, *count, sorted)) {
+        free(sorted);
+        sorted = NULL;
+    }
+    free(entries);
+    return sorted;
 }
 
 static bool is_same_piece(struct byte_range a, struct byte_range b)
