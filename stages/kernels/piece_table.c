@@ -18,7 +18,8 @@ enum {
     LEVEL_BITS = 2,       /* of the hash, for each level */
     FIRST_CAPACITY = 512, /* slots of a level */
     LONG_PIECE = 255,     /* in place of a size: the bytes stand elsewhere */
-    OFFSET_BITS = 56
+    OFFSET_BITS = 56,
+    WORD_MARK = 0x2581
 };
 
 static const uint64_t SAVED_MAGIC = UINT64_C(0x31656C626174706D); /* "mptable1" */
@@ -276,26 +277,48 @@ static bool count_pattern(struct piece_table *table, uint32_t level,
     return true;
 }
 
-/* Bytes of the separator at text[at], or 0. */
-static size_t separator_size(const unsigned char *text, size_t size, size_t at)
+static bool is_separator(unsigned char byte)
 {
-    unsigned char byte = text[at];
-    if (byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r')
-        return 1;
-    bool is_mark =
-        byte == 0xE2 && size - at >= 3 && text[at + 1] == 0x96 && text[at + 2] == 0x81;
-    return is_mark ? 3 : 0;
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
-static size_t put_character(const unsigned char *text, size_t size, struct bytes *out)
+/* Past the characters from `at` on that belong to a word. */
+static size_t skip_characters(const unsigned char *text, size_t size, size_t at)
 {
-    uint32_t code;
-    size_t length = unicode_decode(text, size, &code);
-    if (length == 0)
-        bytes_put(out, "\xEF\xBF\xBD", 3);
-    else
-        bytes_put(out, text, length);
-    return length ? length : 1;
+    while (at < size) {
+        uint32_t code;
+        size_t length = 1;
+        if (text[at] < 0x80) {
+            if (is_separator(text[at]))
+                break;
+        } else {
+            length = unicode_decode(text + at, size - at, &code);
+            if (length == 0 || code == WORD_MARK)
+                break;
+        }
+        at += length;
+    }
+    return at;
+}
+
+/* Append the word at `at`, if there is one; returns where the search goes on. */
+static size_t put_word(const unsigned char *text, size_t size, size_t at,
+                       struct bytes *words)
+{
+    size_t before = words->size;
+    for (;;) {
+        uint32_t code;
+        size_t end = skip_characters(text, size, at);
+        bool is_broken = end < size && !is_separator(text[end]) &&
+                         unicode_decode(text + end, size - end, &code) == 0;
+        if ((end > at || is_broken) && words->size == before)
+            bytes_put(words, "\xE2\x96\x81", 3);
+        bytes_put(words, text + at, end - at);
+        if (!is_broken)
+            return end == size || is_separator(text[end]) ? end + (end < size) : end + 3;
+        bytes_put(words, "\xEF\xBF\xBD", 3);
+        at = end + 1;
+    }
 }
 
 static bool count_words(struct piece_table *table, uint32_t level,
@@ -307,19 +330,10 @@ static bool count_words(struct piece_table *table, uint32_t level,
         size_t count = 0;
         bytes_reset(words);
         while (at < size && count < BATCH) {
-            size_t skip = separator_size(text, size, at), begin = words->size;
-            if (skip > 0) {
-                at += skip;
-                continue;
-            }
-            bytes_put(words, "\xE2\x96\x81", 3);
-            while (at < size && separator_size(text, size, at) == 0) {
-                if (text[at] < 0x80)
-                    bytes_put_u8(words, text[at++]);
-                else
-                    at += put_character(text + at, size - at, words);
-            }
-            pieces[count++] = (struct extent){begin, words->size};
+            size_t begin = words->size;
+            at = put_word(text, size, at, words);
+            if (words->size > begin)
+                pieces[count++] = (struct extent){begin, words->size};
         }
         if (!bytes_reserve(words, 16) ||
             !count_batch(table, level, words->data, words->size, pieces, count))
