@@ -55,8 +55,11 @@ enum splitter_kind {
     SPLITTER_WHITE_SPLIT, /* WhitespaceSplit */
     SPLITTER_PUNCTUATION, /* behavior */
     SPLITTER_BERT,
-    SPLITTER_PREFIX_SPACE /* ByteLevel with add_prefix_space: a space before each part
-                           * that does not begin with white space */
+    SPLITTER_PREFIX_SPACE, /* ByteLevel with add_prefix_space: a space before each part
+                            * that does not begin with one */
+    SPLITTER_BYTE_CHARS    /* what follows ByteLevel in the list sees a character for each
+                            * byte, as in byte-level vocabularies; pieces are bytes again
+                            * at the end of the list */
 };
 
 enum split_behavior {
@@ -93,7 +96,8 @@ enum token_kind { /* of SentencePiece; the other formats have TOKEN_NORMAL alone
     TOKEN_UNKNOWN,
     TOKEN_CONTROL,
     TOKEN_USER_DEFINED,
-    TOKEN_UNUSED,
+    TOKEN_UNUSED, /* never given out; byte-level: it stands for no bytes, only decoding
+                   * sees it, its text is as written */
     TOKEN_BYTE /* text "<0x00>" ... "<0xFF>" */
 };
 
@@ -140,6 +144,7 @@ enum decoder_kind {
     DECODER_BYTES, /* tokens are bytes: put together */
     DECODER_WORDPIECE,
     DECODER_METASPACE, /* U+2581 is a space, the first one goes; with byte fallback */
+    DECODER_NONE       /* one that is not supported: tokens become no text */
 };
 
 struct tokenizer_spec {
@@ -153,7 +158,9 @@ struct tokenizer_spec {
     const struct template_item *single; /* what the file adds around one text */
     size_t single_count;
     enum decoder_kind decoder;
-    bool is_cleaned; /* of DECODER_WORDPIECE: " ." becomes "." and so on */
+    bool is_cleaned;    /* of DECODER_WORDPIECE: " ." becomes "." and so on */
+    bool is_first_kept; /* of DECODER_METASPACE: the first space stays */
+    bool is_trimmed;    /* offsets leave white space at the ends of a token out */
     /* What BERT-like files call [MASK], [CLS], ...: ids, or UINT32_MAX. */
     uint32_t bos, eos, cls, sep, mask, pad;
 };
