@@ -1,6 +1,7 @@
 /* special_token.c - the named special tokens of the published byte-pair tokenizers */
 #include "stages/kernels/special_token.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* "<|name|>", or with a count "<|nameN|>" for N = first ... first + count - 1, whose ids
@@ -120,6 +121,26 @@ bool special_token_has_id(enum split_pattern pattern, uint32_t id)
         uint32_t count = entry->count ? entry->count : 1;
         if (id >= entry->id && id - entry->id < count)
             return true;
+    }
+    return false;
+}
+
+bool special_token_list(enum split_pattern pattern, size_t index,
+                        struct special_token_text *token)
+{
+    for (const struct entry *entry = entries[pattern]; entry->name; entry++) {
+        uint32_t count = entry->count ? entry->count : 1;
+        if (index >= count) {
+            index -= count;
+            continue;
+        }
+        if (entry->count)
+            (void)snprintf(token->text, sizeof token->text, "<|%s%u|>", entry->name,
+                           (unsigned)(entry->first + (uint32_t)index));
+        else
+            (void)snprintf(token->text, sizeof token->text, "<|%s|>", entry->name);
+        token->id = entry->id + (uint32_t)index;
+        return true;
     }
     return false;
 }

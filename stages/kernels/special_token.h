@@ -21,4 +21,14 @@ bool special_token_find(enum split_pattern pattern, const unsigned char *text,
 /* Is the id that of a special token? */
 bool special_token_has_id(enum split_pattern pattern, uint32_t id);
 
+struct special_token_text {
+    char text[64]; /* with a zero behind it */
+    uint32_t id;
+};
+
+/* The special tokens of a pattern's tokenizer, one after another from index 0. False:
+ * there are no more. */
+bool special_token_list(enum split_pattern pattern, size_t index,
+                        struct special_token_text *token);
+
 #endif
