@@ -24,9 +24,8 @@ DEFINES  = -D_POSIX_C_SOURCE=200809L
 CFLAGS   = -std=c11 $(DEFINES) $(OPT) $(WARNINGS) -I. -fPIC $(SANITIZE)
 CXXFLAGS = -std=c++17 $(OPT) -Wall -Wextra -Wshadow -Werror -I. -fPIC -fno-exceptions \
            -fno-rtti $(SANITIZE)
-LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lm -ldl -lpthread
-# Tests compare with an independent regular-expression engine.
-TEST_LDLIBS = -lcmocka -lpcre2-8 $(LDLIBS)
+LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lpcre2-8 -lm -ldl -lpthread
+TEST_LDLIBS = -lcmocka $(LDLIBS)
 
 # MPI is optional: the transport that uses it is a module of its own.
 MPI_CFLAGS  := $(shell pkg-config --cflags ompi-c 2>/dev/null)
