@@ -96,14 +96,15 @@ enum token_kind { /* of SentencePiece; the other formats have TOKEN_NORMAL alone
     TOKEN_UNKNOWN,
     TOKEN_CONTROL,
     TOKEN_USER_DEFINED,
-    TOKEN_UNUSED, /* never given out; byte-level: it stands for no bytes, only decoding
-                   * sees it, its text is as written */
+    TOKEN_UNUSED,
     TOKEN_BYTE /* text "<0x00>" ... "<0xFF>" */
 };
 
 struct spec_token {
     struct byte_range text; /* of a byte-level model: the bytes themselves, mapped back */
     uint32_t id;
+    /* TOKEN_UNUSED in a byte-level vocabulary: it stands for no bytes, its text is as
+     * written, and only decoding sees it. */
     enum token_kind kind;
     double score; /* of BPE_SCORES and UNIGRAM; SentencePiece's are floats */
 };
