@@ -7,6 +7,7 @@
 #include <pcre2.h>
 
 #include "core/arena.h"
+#include "core/bytes.h"
 #include "core/json.h"
 #include "core/unicode.h"
 
@@ -65,6 +66,23 @@ void regex_close(struct regex *regex)
     pcre2_match_data_free(regex->match);
     pcre2_code_free(regex->code);
     *regex = (struct regex){0};
+}
+
+enum error_code regex_check(const unsigned char *expression, size_t size,
+                            struct error *error)
+{
+    struct bytes translated = {0};
+    struct regex *regex = NULL;
+    struct arena *arena = arena_create(1 << 16, 0);
+    enum error_code code = regex_translate(expression, size, &translated, error);
+    if (!arena)
+        code = error_set(error, ERROR_MEMORY, "no memory for a regular expression");
+    if (code == OK)
+        code = regex_open(translated.data, translated.size, false, arena, &regex, error);
+    regex_close(regex);
+    arena_destroy(arena);
+    bytes_clear(&translated);
+    return code;
 }
 
 const unsigned char *regex_clean(const unsigned char *text, size_t size,

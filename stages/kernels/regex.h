@@ -34,6 +34,10 @@ enum error_code regex_open(const unsigned char *expression, size_t size, bool is
                            struct error *error);
 void regex_close(struct regex *regex); /* NULL is allowed */
 
+/* Can it be translated and compiled? */
+enum error_code regex_check(const unsigned char *expression, size_t size,
+                            struct error *error);
+
 /* The text itself when it is UTF-8, else a copy in scratch in which each byte that is not
  * is U+0001: a character that is no letter, number, mark, punctuation or space. NULL: no
  * memory. */

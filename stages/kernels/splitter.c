@@ -38,20 +38,6 @@ static uint32_t flags_of(const struct splitter_spec *spec, bool is_named, bool i
            (spec->is_split ? FLAG_SPLIT : 0u) | (is_named ? FLAG_NAMED : 0u);
 }
 
-/* Does it compile? In memory of its own. */
-static enum error_code check_regex(const struct bytes *expression, struct error *error)
-{
-    struct regex *regex = NULL;
-    struct arena *arena = arena_create(1 << 16, 0);
-    if (!arena)
-        return error_set(error, ERROR_MEMORY, "no memory for a regular expression");
-    enum error_code code =
-        regex_open(expression->data, expression->size, false, arena, &regex, error);
-    regex_close(regex);
-    arena_destroy(arena);
-    return code;
-}
-
 /* The pattern as the image has it. */
 static enum error_code settle_pattern(const struct splitter_spec *spec, bool *is_named,
                                       bool *is_regex, struct bytes *pattern,
@@ -68,17 +54,18 @@ static enum error_code settle_pattern(const struct splitter_spec *spec, bool *is
     }
     if (*is_regex) {
         regex_put_whitespace(pattern);
-    } else if (spec->kind == SPLITTER_PATTERN &&
-               (spec->is_regex || spec->pattern.size == 0)) {
+        return OK;
+    }
+    if (spec->kind == SPLITTER_PATTERN && (spec->is_regex || spec->pattern.size == 0)) {
         *is_regex = true; /* an empty text is found between all characters */
         enum error_code code =
-            regex_translate(spec->pattern.bytes, spec->pattern.size, pattern, error);
-        if (code != OK)
-            return code;
-    } else {
-        bytes_put(pattern, spec->pattern.bytes, spec->pattern.size);
+            regex_check(spec->pattern.bytes, spec->pattern.size, error);
+        return code == OK ? regex_translate(spec->pattern.bytes, spec->pattern.size,
+                                            pattern, error)
+                          : code;
     }
-    return *is_regex ? check_regex(pattern, error) : OK;
+    bytes_put(pattern, spec->pattern.bytes, spec->pattern.size);
+    return OK;
 }
 
 static enum error_code put_splitter(const struct splitter_spec *spec, struct bytes *image,

@@ -1,6 +1,7 @@
 /* tokenizer_json_splitter.c - the pre-tokenizers of a tokenizer.json */
 #include "core/arena.h"
 #include "core/unicode.h"
+#include "stages/kernels/regex.h"
 #include "stages/kernels/tokenizer_json_parts.h"
 
 enum splitter_name {
@@ -78,12 +79,17 @@ static enum error_code read_split(const struct json_place *place, struct arena *
                                   struct splitter_spec *item, struct error *error)
 {
     static const char *const fields[] = {"type", "pattern", "behavior", "invert", NULL};
+    struct json_place pattern = place_field(place, "pattern");
+    struct error wrong = {0};
     size_t behavior = 0;
     item->kind = SPLITTER_PATTERN;
     enum error_code code = place_check_fields(place, fields, error);
     if (code == OK)
         code =
             tokenizer_json_pattern(place, arena, &item->pattern, &item->is_regex, error);
+    if (code == OK && item->is_regex &&
+        regex_check(item->pattern.bytes, item->pattern.size, &wrong) != OK)
+        return place_refuse(&pattern, error, "%s", wrong.text);
     if (code == OK)
         code = place_choice(place, "behavior", behaviors, &behavior, error);
     if (code == OK)

@@ -321,6 +321,10 @@ static const char *const wrong_files[][2] = {
     {WITH("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
           "\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Odd\"}]},"),
      "pre_tokenizer.pretokenizers[0].behavior: \"Odd\" is not supported"},
+    {WITH("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
+          "\"Split\",\"pattern\":{\"Regex\":\"(a)\\\\1\"},\"behavior\":\"Isolated\"}]},"),
+     "pre_tokenizer.pretokenizers[0].pattern: regular expression, character 5: this "
+     "escape is not supported"},
     {WITH("\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"ab\"},"),
      "pre_tokenizer: \"replacement\" is not one character"},
     {WITH("\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\","
