@@ -10,9 +10,12 @@
 #include "core/bytes.h"
 #include "core/json.h"
 #include "core/unicode.h"
+#include "stages/kernels/regex_syntax.h"
 
+/* Twice: with PCRE2's own tables, and with those of Unicode 16.0 for the texts where it
+ * matters, as ranges beside a class cost half of the speed. */
 struct regex {
-    pcre2_code *code;
+    pcre2_code *code[2]; /* by enum regex_tables */
     pcre2_match_data *match;
 };
 
@@ -27,36 +30,77 @@ static void leave_memory(void *memory, void *arena) /* the arena's end is its en
     (void)arena;
 }
 
-enum error_code regex_open(const unsigned char *expression, size_t size, bool is_fast,
-                           struct arena *arena, struct regex **regex, struct error *error)
+static enum error_code compile(const struct bytes *expression, bool is_fast,
+                               struct arena *arena, pcre2_code **code,
+                               pcre2_match_data **match, struct error *error)
 {
     static const PCRE2_UCHAR empty[] = "";
     int number = 0;
     PCRE2_SIZE offset = 0;
     PCRE2_UCHAR message[128] = {0};
-    struct regex *opened = ARENA_NEW(arena, struct regex, 1);
     pcre2_general_context *general =
         pcre2_general_context_create(take_memory, leave_memory, arena);
     pcre2_compile_context *context =
         general ? pcre2_compile_context_create(general) : NULL;
-    if (!opened || !context || pcre2_set_newline(context, PCRE2_NEWLINE_LF) != 0)
+    if (!context || pcre2_set_newline(context, PCRE2_NEWLINE_LF) != 0)
         return error_set(error, ERROR_MEMORY, "no memory for a regular expression");
-    opened->code =
-        pcre2_compile(expression ? expression : empty, size,
+    *code =
+        pcre2_compile(expression->data ? expression->data : empty, expression->size,
                       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                       &number, &offset, context);
-    if (!opened->code) {
+    if (!*code) {
         (void)pcre2_get_error_message(number, message, sizeof message);
         return error_set(error, ERROR_CONFIG, "regular expression: %s",
                          (const char *)message);
     }
-    opened->match = pcre2_match_data_create(1, general);
-    if (!opened->match)
+    if (!*match)
+        *match = pcre2_match_data_create(1, general);
+    if (!*match)
         return error_set(error, ERROR_MEMORY, "no memory for a regular expression");
     if (is_fast) /* where this fails it is interpreted */
-        (void)pcre2_jit_compile(opened->code, PCRE2_JIT_COMPLETE);
-    *regex = opened;
+        (void)pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
     return OK;
+}
+
+/* `expression` NULL: that of Whitespace. */
+static enum error_code open_both(const unsigned char *expression, size_t size,
+                                 bool is_fast, struct arena *arena, struct regex **regex,
+                                 struct error *error)
+{
+    enum error_code code = OK;
+    struct regex *opened = ARENA_NEW(arena, struct regex, 1);
+    if (!opened)
+        return error_set(error, ERROR_MEMORY, "no memory for a regular expression");
+    for (int tables = TABLES_OWN; code == OK && tables <= TABLES_EXACT; tables++) {
+        struct bytes translated = {0};
+        if (expression)
+            code = regex_translate(expression, size, (enum regex_tables)tables,
+                                   &translated, error);
+        else
+            regex_put_whitespace((enum regex_tables)tables, &translated);
+        if (code == OK)
+            code = compile(&translated, is_fast, arena, &opened->code[tables],
+                           &opened->match, error);
+        bytes_clear(&translated);
+    }
+    if (code == OK)
+        *regex = opened;
+    else
+        regex_close(opened);
+    return code;
+}
+
+enum error_code regex_open(const unsigned char *expression, size_t size, bool is_fast,
+                           struct arena *arena, struct regex **regex, struct error *error)
+{
+    static const unsigned char empty[] = "";
+    return open_both(expression ? expression : empty, size, is_fast, arena, regex, error);
+}
+
+enum error_code regex_open_whitespace(bool is_fast, struct arena *arena,
+                                      struct regex **regex, struct error *error)
+{
+    return open_both(NULL, 0, is_fast, arena, regex, error);
 }
 
 void regex_close(struct regex *regex)
@@ -64,35 +108,33 @@ void regex_close(struct regex *regex)
     if (!regex)
         return;
     pcre2_match_data_free(regex->match);
-    pcre2_code_free(regex->code);
+    pcre2_code_free(regex->code[TABLES_OWN]);
+    pcre2_code_free(regex->code[TABLES_EXACT]);
     *regex = (struct regex){0};
 }
 
 enum error_code regex_check(const unsigned char *expression, size_t size,
                             struct error *error)
 {
-    struct bytes translated = {0};
     struct regex *regex = NULL;
     struct arena *arena = arena_create(1 << 16, 0);
-    enum error_code code = regex_translate(expression, size, &translated, error);
     if (!arena)
-        code = error_set(error, ERROR_MEMORY, "no memory for a regular expression");
-    if (code == OK)
-        code = regex_open(translated.data, translated.size, false, arena, &regex, error);
+        return error_set(error, ERROR_MEMORY, "no memory for a regular expression");
+    enum error_code code = regex_open(expression, size, false, arena, &regex, error);
     regex_close(regex);
     arena_destroy(arena);
-    bytes_clear(&translated);
     return code;
 }
 
-const unsigned char *regex_clean(const unsigned char *text, size_t size,
-                                 struct arena *scratch)
+bool regex_clean(const unsigned char *text, size_t size, struct arena *scratch,
+                 struct regex_text *clean)
 {
+    *clean = (struct regex_text){text, regex_class_is_recent(text, size)};
     if (json_is_utf8(text, size))
-        return text;
+        return true;
     unsigned char *copy = ARENA_RAW(scratch, unsigned char, size);
     if (!copy)
-        return NULL;
+        return false;
     for (size_t at = 0; at < size;) {
         uint32_t point;
         size_t length = unicode_decode(text + at, size - at, &point);
@@ -101,18 +143,22 @@ const unsigned char *regex_clean(const unsigned char *text, size_t size,
         for (; length > 0; length--, at++)
             copy[at] = text[at];
     }
-    return copy;
+    clean->text = copy;
+    return true;
 }
 
-enum error_code regex_find(const struct regex *regex, const unsigned char *text,
-                           size_t size, size_t from, bool *is_found, size_t *begin,
-                           size_t *end, struct error *error)
+enum error_code regex_find(const struct regex *regex, const struct regex_text *text,
+                           size_t begin, size_t end, size_t from, bool *is_found,
+                           size_t *match_begin, size_t *match_end, struct error *error)
 {
-    int count = pcre2_match(regex->code, text, size, from, PCRE2_NO_UTF_CHECK,
-                            regex->match, NULL);
+    const pcre2_code *code = regex->code[text->is_recent ? TABLES_EXACT : TABLES_OWN];
+    const unsigned char *subject = text->text + begin;
+    size_t size = end - begin, start = from - begin;
+    int count =
+        pcre2_match(code, subject, size, start, PCRE2_NO_UTF_CHECK, regex->match, NULL);
     if (count == PCRE2_ERROR_JIT_STACKLIMIT)
-        count = pcre2_match(regex->code, text, size, from,
-                            PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, regex->match, NULL);
+        count = pcre2_match(code, subject, size, start, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                            regex->match, NULL);
     *is_found = count >= 0;
     if (count == PCRE2_ERROR_NOMATCH)
         return OK;
@@ -122,7 +168,7 @@ enum error_code regex_find(const struct regex *regex, const unsigned char *text,
         return error_set(error, ERROR_RECORD,
                          "a regular expression of the tokenizer takes too long on it");
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(regex->match);
-    *begin = found[0];
-    *end = found[1];
+    *match_begin = begin + found[0];
+    *match_end = begin + found[1];
     return OK;
 }

@@ -15,40 +15,41 @@
 #include "core/error.h"
 
 struct arena;
-struct bytes;
 struct regex; /* in the arena given */
 
-/* Append the expression in PCRE2's syntax to `out`. ERROR_CONFIG names place and what is
- * not supported. */
-enum error_code regex_translate(const unsigned char *expression, size_t size,
-                                struct bytes *out, struct error *error);
-
-/* \w+|[^\w\s]+ of Hugging Face's Whitespace, whose \w is that of Rust, in PCRE2's
- * syntax. */
-void regex_put_whitespace(struct bytes *out);
-
-/* Compile what is in PCRE2's syntax; `is_fast`: to machine code, which lasts until
- * regex_close() or else the end of the process. ERROR_CONFIG, ERROR_MEMORY. */
+/* Translate and compile; `is_fast`: to machine code, which lasts until regex_close() or
+ * else the end of the process. ERROR_CONFIG names place and what is not supported;
+ * ERROR_MEMORY. */
 enum error_code regex_open(const unsigned char *expression, size_t size, bool is_fast,
                            struct arena *arena, struct regex **regex,
                            struct error *error);
+
+/* \w+|[^\w\s]+ of Hugging Face's Whitespace, whose \w is that of Rust. */
+enum error_code regex_open_whitespace(bool is_fast, struct arena *arena,
+                                      struct regex **regex, struct error *error);
 void regex_close(struct regex *regex); /* NULL is allowed */
 
 /* Can it be translated and compiled? */
 enum error_code regex_check(const unsigned char *expression, size_t size,
                             struct error *error);
 
-/* The text itself when it is UTF-8, else a copy in scratch in which each byte that is not
- * is U+0001: a character that is no letter, number, mark, punctuation or space. NULL: no
- * memory. */
-const unsigned char *regex_clean(const unsigned char *text, size_t size,
-                                 struct arena *scratch);
+struct regex_text { /* a text to be matched */
+    const unsigned char *text;
+    bool is_recent; /* it has characters that PCRE2's tables may not know */
+};
 
-/* The first match in text[from ... size), which may be empty; text before `from` can be
- * looked back at. The text is UTF-8, `from` a boundary of characters. ERROR_RECORD: the
- * expression backtracks beyond all bounds on this text. */
-enum error_code regex_find(const struct regex *regex, const unsigned char *text,
-                           size_t size, size_t from, bool *is_found, size_t *begin,
-                           size_t *end, struct error *error);
+/* `text` itself when it is UTF-8, else a copy in scratch in which each byte that is not is
+ * U+0001: a character that is no letter, number, mark, punctuation or space. False: no
+ * memory. */
+bool regex_clean(const unsigned char *text, size_t size, struct arena *scratch,
+                 struct regex_text *clean);
+
+/* The first match in text[from ... end), which may be empty. What stands before `begin` or
+ * behind `end` is not there for it; what stands before `from` can be looked back at. All
+ * are boundaries of characters. ERROR_RECORD: the expression backtracks beyond all bounds
+ * on this text. */
+enum error_code regex_find(const struct regex *regex, const struct regex_text *text,
+                           size_t begin, size_t end, size_t from, bool *is_found,
+                           size_t *match_begin, size_t *match_end, struct error *error);
 
 #endif

@@ -5,7 +5,39 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/unicode.h"
 #include "stages/kernels/unicode_recent_tables.h"
+
+/* U+180E is PCRE2's \s and no White_Space any more. */
+static bool is_recent(uint32_t point)
+{
+    size_t low = 0, high = RECENT_RANGE_COUNT;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (point > recent_ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return point == 0x180E ||
+           (low < RECENT_RANGE_COUNT && point >= recent_ranges[low].first);
+}
+
+bool regex_class_is_recent(const unsigned char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        uint32_t point = text[at];
+        if (point < 0xCD) { /* the first such character is U+0363 */
+            at++;
+            continue;
+        }
+        size_t length = unicode_decode(text + at, size - at, &point);
+        if (length > 0 && is_recent(point))
+            return true;
+        at += length > 0 ? length : 1;
+    }
+    return false;
+}
 
 static void put_text(struct bytes *out, const char *text)
 {
@@ -21,12 +53,12 @@ static void put_range(struct bytes *out, const struct recent_range *range)
 }
 
 /* A category by its one or two letters. */
-static void put_category(struct bytes *out, const char *name)
+static void put_category(struct bytes *out, enum regex_tables tables, const char *name)
 {
     put_text(out, "\\p{");
     put_text(out, name);
     put_text(out, "}");
-    for (size_t i = 0; i < RECENT_RANGE_COUNT; i++) {
+    for (size_t i = 0; tables == TABLES_EXACT && i < RECENT_RANGE_COUNT; i++) {
         if (recent_ranges[i].category[0] &&
             strncmp(recent_ranges[i].category, name, strlen(name)) == 0)
             put_range(out, &recent_ranges[i]);
@@ -35,12 +67,12 @@ static void put_category(struct bytes *out, const char *name)
 
 enum property { ALPHABETIC, UPPERCASE, LOWERCASE };
 
-static void put_flag(struct bytes *out, enum property property)
+static void put_flag(struct bytes *out, enum regex_tables tables, enum property property)
 {
     static const char *const names[] = {"\\p{Alphabetic}", "\\p{Uppercase}",
                                         "\\p{Lowercase}"};
     put_text(out, names[property]);
-    for (size_t i = 0; i < RECENT_RANGE_COUNT; i++) {
+    for (size_t i = 0; tables == TABLES_EXACT && i < RECENT_RANGE_COUNT; i++) {
         const struct recent_range *range = &recent_ranges[i];
         bool has_it = property == ALPHABETIC  ? range->is_alphabetic
                       : property == UPPERCASE ? range->is_uppercase
@@ -50,19 +82,23 @@ static void put_flag(struct bytes *out, enum property property)
     }
 }
 
-void regex_class_put_word(struct bytes *out, bool is_rust)
+void regex_class_put_word(struct bytes *out, enum regex_tables tables, bool is_rust)
 {
-    put_flag(out, ALPHABETIC);
-    put_category(out, "M");
-    put_category(out, "Nd");
-    put_category(out, "Pc");
+    put_flag(out, tables, ALPHABETIC);
+    put_category(out, tables, "M");
+    put_category(out, tables, "Nd");
+    put_category(out, tables, "Pc");
     /* Oniguruma takes the superscripts and fractions of Latin-1 along. */
     put_text(out,
              is_rust ? "\\x{200C}\\x{200D}" : "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}");
 }
 
-void regex_class_put_space(struct bytes *out, bool is_negated)
+void regex_class_put_space(struct bytes *out, enum regex_tables tables, bool is_negated)
 {
+    if (tables == TABLES_OWN) {
+        put_text(out, is_negated ? "\\S" : "\\s");
+        return;
+    }
     put_text(out,
              is_negated
                  ? "\\x{0}-\\x{8}\\x{E}-\\x{1F}\\x{21}-\\x{84}\\x{86}-\\x{9F}\\x{A1}-"
@@ -126,29 +162,30 @@ static const char *const categories[][2] = {{"L", "letter"},
                                             {"Cf", "format"},
                                             {"Co", "privateuse"}};
 
-bool regex_class_put_bracket(struct bytes *out, const unsigned char *name, size_t size)
+bool regex_class_put_bracket(struct bytes *out, enum regex_tables tables,
+                             const unsigned char *name, size_t size)
 {
     char folded[40];
     if (!fold_name(name, size, folded))
         return false;
     if (strcmp(folded, "alpha") == 0) {
-        put_flag(out, ALPHABETIC);
+        put_flag(out, tables, ALPHABETIC);
     } else if (strcmp(folded, "alnum") == 0) {
-        put_flag(out, ALPHABETIC);
-        put_category(out, "Nd");
+        put_flag(out, tables, ALPHABETIC);
+        put_category(out, tables, "Nd");
     } else if (strcmp(folded, "upper") == 0) {
-        put_flag(out, UPPERCASE);
+        put_flag(out, tables, UPPERCASE);
     } else if (strcmp(folded, "lower") == 0) {
-        put_flag(out, LOWERCASE);
+        put_flag(out, tables, LOWERCASE);
     } else if (strcmp(folded, "digit") == 0) {
-        put_category(out, "Nd");
+        put_category(out, tables, "Nd");
     } else if (strcmp(folded, "punct") == 0) {
-        put_category(out, "P");
-        put_category(out, "S");
+        put_category(out, tables, "P");
+        put_category(out, tables, "S");
     } else if (strcmp(folded, "space") == 0) {
-        regex_class_put_space(out, false);
+        regex_class_put_space(out, tables, false);
     } else if (strcmp(folded, "word") == 0) {
-        regex_class_put_word(out, false);
+        regex_class_put_word(out, tables, false);
     } else if (strcmp(folded, "blank") == 0) {
         put_text(out, "\\x{9}\\p{Zs}");
     } else if (strcmp(folded, "cntrl") == 0) {
@@ -162,13 +199,13 @@ bool regex_class_put_bracket(struct bytes *out, const unsigned char *name, size_
 }
 
 /* By script; the name as in Unicode's list, "_" between words. */
-static void put_script(struct bytes *out, const unsigned char *name, size_t size,
-                       const char *folded)
+static void put_script(struct bytes *out, enum regex_tables tables,
+                       const unsigned char *name, size_t size, const char *folded)
 {
     put_text(out, "\\p{sc:");
     bytes_put(out, name, size);
     put_text(out, "}");
-    for (size_t i = 0; i < RECENT_RANGE_COUNT; i++) {
+    for (size_t i = 0; tables == TABLES_EXACT && i < RECENT_RANGE_COUNT; i++) {
         const char *script = recent_ranges[i].script;
         char other[40];
         if (fold_name((const unsigned char *)script, strlen(script), other) &&
@@ -177,7 +214,8 @@ static void put_script(struct bytes *out, const unsigned char *name, size_t size
     }
 }
 
-bool regex_class_put_property(struct bytes *out, const unsigned char *name, size_t size)
+bool regex_class_put_property(struct bytes *out, enum regex_tables tables,
+                              const unsigned char *name, size_t size)
 {
     char folded[40], letters[3] = {0};
     if (!fold_name(name, size, folded))
@@ -188,26 +226,27 @@ bool regex_class_put_property(struct bytes *out, const unsigned char *name, size
             letters[k] = k == 0 ? (char)(folded[k] - ('a' - 'A')) : folded[k];
         if ((is_short && strcmp(letters, categories[i][0]) == 0) ||
             strcmp(folded, categories[i][1]) == 0) {
-            put_category(out, categories[i][0]);
+            put_category(out, tables, categories[i][0]);
             return true;
         }
     }
     if (strcmp(folded, "punct") == 0) { /* other than in brackets */
-        put_category(out, "P");
+        put_category(out, tables, "P");
         return true;
     }
     if (strcmp(folded, "alphabetic") == 0 || strcmp(folded, "uppercase") == 0 ||
         strcmp(folded, "lowercase") == 0) {
-        put_flag(out, folded[0] == 'a'   ? ALPHABETIC
-                      : folded[0] == 'u' ? UPPERCASE
-                                         : LOWERCASE);
+        put_flag(out, tables,
+                 folded[0] == 'a'   ? ALPHABETIC
+                 : folded[0] == 'u' ? UPPERCASE
+                                    : LOWERCASE);
         return true;
     }
     if (strcmp(folded, "whitespace") == 0) {
-        regex_class_put_space(out, false);
+        regex_class_put_space(out, tables, false);
         return true;
     }
-    if (!regex_class_put_bracket(out, name, size))
-        put_script(out, name, size, folded); /* PCRE2 refuses what is none */
+    if (!regex_class_put_bracket(out, tables, name, size))
+        put_script(out, tables, name, size, folded); /* PCRE2 refuses what is none */
     return true;
 }

@@ -1,12 +1,12 @@
 /* regex_syntax.c - regular expressions of Oniguruma, as Ruby has them, for PCRE2 */
+#include "stages/kernels/regex_syntax.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "core/bytes.h"
 #include "core/json.h"
 #include "core/unicode.h"
-#include "stages/kernels/regex.h"
-#include "stages/kernels/regex_class.h"
 
 enum { GROUP_DEPTH_MAX = 64 };
 #define NO_ATOM SIZE_MAX
@@ -14,6 +14,7 @@ enum { GROUP_DEPTH_MAX = 64 };
 struct translation {
     const unsigned char *begin, *at, *end;
     struct bytes *out;
+    enum regex_tables tables;
     struct error *error;
     size_t atom;                    /* where in `out` the latest one begins */
     size_t groups[GROUP_DEPTH_MAX]; /* where open groups begin */
@@ -96,7 +97,8 @@ static enum error_code put_property(struct translation *t, bool *is_negated)
         *is_negated = !*is_negated;
         name++;
     }
-    if (!close || !regex_class_put_property(t->out, name, (size_t)(close - name)))
+    if (!close ||
+        !regex_class_put_property(t->out, t->tables, name, (size_t)(close - name)))
         return refuse(t, "this property is");
     t->at = close + 1;
     return OK;
@@ -108,13 +110,13 @@ static bool put_short_class(struct translation *t, unsigned char letter)
     static const unsigned char digit[] = "Nd";
     switch (letter) {
     case 's':
-        regex_class_put_space(t->out, false);
+        regex_class_put_space(t->out, t->tables, false);
         return true;
     case 'w':
-        regex_class_put_word(t->out, false);
+        regex_class_put_word(t->out, t->tables, false);
         return true;
     case 'd':
-        return regex_class_put_property(t->out, digit, 2);
+        return regex_class_put_property(t->out, t->tables, digit, 2);
     case 'h':
         put_text(t, "0-9A-Fa-f");
         return true;
@@ -165,7 +167,7 @@ static enum error_code put_class_escape(struct translation *t, bool *is_set)
                                         : code;
     }
     if (*t->at == 'S') {
-        regex_class_put_space(t->out, true);
+        regex_class_put_space(t->out, t->tables, true);
         t->at++;
         return OK;
     }
@@ -185,7 +187,7 @@ static enum error_code put_bracket(struct translation *t)
     while (close < t->end && is_letter(*close))
         close++;
     if (t->end - close < 2 || close[0] != ':' || close[1] != ']' ||
-        !regex_class_put_bracket(t->out, name, (size_t)(close - name)))
+        !regex_class_put_bracket(t->out, t->tables, name, (size_t)(close - name)))
         return refuse(t, "this class is");
     t->at = close + 2;
     return OK;
@@ -254,7 +256,7 @@ static enum error_code put_class(struct translation *t)
 static void put_boundary(struct translation *t, bool is_negated)
 {
     struct bytes word = {0};
-    regex_class_put_word(&word, false);
+    regex_class_put_word(&word, t->tables, false);
     static const char *const parts[2][4] = {{"(?:(?<=[", "])(?![", "])|(?<![", "])(?=["},
                                             {"(?:(?<=[", "])(?=[", "])|(?<![", "])(?!["}};
     for (size_t i = 0; i < 4; i++) {
@@ -455,7 +457,8 @@ static enum error_code put_next(struct translation *t)
 }
 
 enum error_code regex_translate(const unsigned char *expression, size_t size,
-                                struct bytes *out, struct error *error)
+                                enum regex_tables tables, struct bytes *out,
+                                struct error *error)
 {
     if (size == 0)
         return OK;
@@ -463,6 +466,7 @@ enum error_code regex_translate(const unsigned char *expression, size_t size,
                             .at = expression,
                             .end = expression + size,
                             .out = out,
+                            .tables = tables,
                             .error = error,
                             .atom = NO_ATOM};
     if (!json_is_utf8(expression, size) || memchr(expression, 0, size))
@@ -479,12 +483,12 @@ enum error_code regex_translate(const unsigned char *expression, size_t size,
     return OK;
 }
 
-void regex_put_whitespace(struct bytes *out)
+void regex_put_whitespace(enum regex_tables tables, struct bytes *out)
 {
     bytes_put(out, "[", 1);
-    regex_class_put_word(out, true);
+    regex_class_put_word(out, tables, true);
     bytes_put(out, "]+|[^", 5);
-    regex_class_put_word(out, true);
-    regex_class_put_space(out, false);
+    regex_class_put_word(out, tables, true);
+    regex_class_put_space(out, tables, false);
     bytes_put(out, "]+", 2);
 }

@@ -20,8 +20,7 @@ struct splitter {
 /* ---- the image ----
  *
  * magic and count, then for each splitter kind, flags, behaviour and prepend as u32, and
- * pattern and replacement as texts: a regular expression in PCRE2's syntax, unless it is
- * one of the named patterns: then its number. */
+ * pattern and replacement as texts; of one of the named patterns its number. */
 
 enum {
     FLAG_REGEX = 1,
@@ -45,27 +44,19 @@ static enum error_code settle_pattern(const struct splitter_spec *spec, bool *is
 {
     enum split_pattern named = SPLIT_R50K;
     *is_named = spec->kind == SPLITTER_GPT2;
-    *is_regex = spec->kind == SPLITTER_WHITESPACE;
+    *is_regex = false;
     if (spec->kind == SPLITTER_PATTERN && spec->is_regex)
         *is_named = split_recognise(spec->pattern.bytes, spec->pattern.size, &named);
     if (*is_named) {
         bytes_put_u8(pattern, (uint8_t)named);
         return OK;
     }
-    if (*is_regex) {
-        regex_put_whitespace(pattern);
-        return OK;
-    }
-    if (spec->kind == SPLITTER_PATTERN && (spec->is_regex || spec->pattern.size == 0)) {
+    if (spec->kind == SPLITTER_PATTERN && spec->pattern.size == 0)
         *is_regex = true; /* an empty text is found between all characters */
-        enum error_code code =
-            regex_check(spec->pattern.bytes, spec->pattern.size, error);
-        return code == OK ? regex_translate(spec->pattern.bytes, spec->pattern.size,
-                                            pattern, error)
-                          : code;
-    }
+    else if (spec->kind == SPLITTER_PATTERN)
+        *is_regex = spec->is_regex;
     bytes_put(pattern, spec->pattern.bytes, spec->pattern.size);
-    return OK;
+    return *is_regex ? regex_check(spec->pattern.bytes, spec->pattern.size, error) : OK;
 }
 
 static enum error_code put_splitter(const struct splitter_spec *spec, struct bytes *image,
@@ -158,9 +149,10 @@ static enum error_code take_step(struct cursor *cursor, struct splitter_step *st
         is_good = spec->pattern.size > 0;
     }
     if (!is_good || (spec->kind == SPLITTER_METASPACE && spec->replacement.size == 0) ||
-        (spec->kind == SPLITTER_WHITESPACE && !(flags & FLAG_REGEX)) ||
         (spec->kind == SPLITTER_GPT2 && !step->is_named))
         return error_set(error, ERROR_DAMAGED, "a prepared splitter is damaged");
+    if (spec->kind == SPLITTER_WHITESPACE)
+        return regex_open_whitespace(true, run, &step->regex, error);
     if (!step->is_named && flags & FLAG_REGEX)
         return regex_open(spec->pattern.bytes, spec->pattern.size, true, run,
                           &step->regex, error);

@@ -49,35 +49,34 @@ static size_t character_size(unsigned char lead)
     return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
 }
 
-/* `text` is UTF-8. An empty match that ends where the last one did is none. */
-static enum error_code cut_regex(const struct regex *regex, const unsigned char *text,
+/* An empty match that ends where the last one did is none. */
+static enum error_code cut_regex(const struct regex *regex, const struct regex_text *text,
                                  struct piece part, struct piece_joiner *joiner,
                                  struct error *error)
 {
-    const unsigned char *from = text + part.begin;
-    size_t size = part.end - part.begin, at = 0, done = 0;
+    size_t at = part.begin, done = part.begin;
     bool has_match = false;
-    while (at <= size) {
+    while (at <= part.end) {
         size_t begin = 0, end = 0;
         bool is_found = false;
-        enum error_code code =
-            regex_find(regex, from, size, at, &is_found, &begin, &end, error);
+        enum error_code code = regex_find(regex, text, part.begin, part.end, at,
+                                          &is_found, &begin, &end, error);
         if (code != OK)
             return code;
         if (!is_found)
             break;
         if (begin == end && has_match && end == done) {
-            at += at < size ? character_size(from[at]) : 1;
+            at += at < part.end ? character_size(text->text[at]) : 1;
             continue;
         }
         if (begin > done)
-            piece_joiner_put(joiner, part.begin + done, part.begin + begin, false);
-        piece_joiner_put(joiner, part.begin + begin, part.begin + end, true);
+            piece_joiner_put(joiner, done, begin, false);
+        piece_joiner_put(joiner, begin, end, true);
         at = done = end;
         has_match = true;
     }
-    if (size > done)
-        piece_joiner_put(joiner, part.begin + done, part.end, false);
+    if (part.end > done)
+        piece_joiner_put(joiner, done, part.end, false);
     return OK;
 }
 
@@ -149,14 +148,11 @@ static void cut_bert(const unsigned char *text, struct piece part,
         piece_joiner_put(joiner, done, part.end, true);
 }
 
-static enum error_code cut_part(const struct splitter_step *step,
-                                const unsigned char *text, struct piece part,
-                                struct piece_joiner *joiner, struct error *error)
+static void cut_part(const struct splitter_step *step, const unsigned char *text,
+                     struct piece part, struct piece_joiner *joiner)
 {
     if (step->is_named)
         cut_named(step->named, text, part, joiner);
-    else if (step->regex)
-        return cut_regex(step->regex, text, part, joiner, error);
     else if (step->spec.kind == SPLITTER_PATTERN)
         cut_literal(step->spec.pattern, text, part, joiner);
     else if (step->spec.kind == SPLITTER_METASPACE)
@@ -169,7 +165,6 @@ static enum error_code cut_part(const struct splitter_step *step,
         cut_class(is_punctuation, text, part, joiner);
     else
         cut_bert(text, part, joiner);
-    return OK;
 }
 
 static enum split_behavior behavior_of(const struct splitter_spec *spec)
@@ -197,19 +192,22 @@ static enum split_behavior behavior_of(const struct splitter_spec *spec)
 enum error_code splitter_step_cut(const struct splitter_step *step,
                                   struct split_state *state, struct error *error)
 {
-    const unsigned char *text = state->text;
+    struct regex_text clean = {0};
     enum error_code code = OK;
-    if (step->regex)
-        text = regex_clean(text, state->size, state->scratch);
+    bool has_room =
+        !step->regex || regex_clean(state->text, state->size, state->scratch, &clean);
     struct piece_joiner joiner = {
         .behavior = behavior_of(&step->spec),
         .is_inverted = step->spec.kind == SPLITTER_WHITESPACE ||
                        (step->spec.kind == SPLITTER_PATTERN && step->spec.is_inverted),
         .items = ARENA_RAW(state->scratch, struct piece, state->size + 1)};
-    if (!joiner.items || !text)
+    if (!joiner.items || !has_room)
         return error_set(error, ERROR_MEMORY, "no memory to split a text");
     for (size_t i = 0; code == OK && i < state->count; i++) {
-        code = cut_part(step, text, state->items[i], &joiner, error);
+        if (step->regex)
+            code = cut_regex(step->regex, &clean, state->items[i], &joiner, error);
+        else
+            cut_part(step, state->text, state->items[i], &joiner);
         piece_joiner_flush(&joiner);
     }
     arena_trim(state->scratch, joiner.items, (joiner.count + 1) * sizeof *joiner.items);
