@@ -135,10 +135,7 @@ static enum error_code put_escaped(struct translation *t, bool *is_one)
         return put_code(t);
     if (c == 'v') {
         put_text(t, "\\x{B}");
-    } else if (c == 't' || c == 'n' || c == 'r' || c == 'f' || c == 'a' || c == 'e') {
-        bytes_put(t->out, "\\", 1);
-        bytes_put(t->out, &c, 1);
-    } else if (c < 0x80 && !is_letter(c) && !is_digit(c)) {
+    } else if (c < 0x80 && (memchr("tnrfae", c, 6) || (!is_letter(c) && !is_digit(c)))) {
         bytes_put(t->out, "\\", 1);
         bytes_put(t->out, &c, 1);
     } else if (c >= 0x80) {

@@ -54,7 +54,7 @@ static enum error_code cut_regex(const struct regex *regex, const struct regex_t
                                  struct piece part, struct piece_joiner *joiner,
                                  struct error *error)
 {
-    size_t at = part.begin, done = part.begin;
+    size_t done = part.begin, at = done;
     bool has_match = false;
     while (at <= part.end) {
         size_t begin = 0, end = 0;
