@@ -456,7 +456,8 @@ static void long_runs_are_cut_in_linear_time(void **state)
 {
     (void)state;
     static const char *const expressions[] = {
-        "\\w+", "[^\\s\\p{L}\\p{N}]?\\p{L}+|\\s+(?!\\S)|\\s+|.", "\\b", "(?=[A-Z])"};
+        "\\w+", "[^\\s\\p{L}\\p{N}]?\\p{L}+|\\s+(?!\\S)|\\s+|.", "\\b", "(?=[A-Z])",
+        "(?:[a1]{1,3})+"};
     static const char letters[] = "a A1\n.";
     enum { SIZE = 1 << 20 };
     unsigned char *text = malloc(SIZE);
@@ -476,6 +477,24 @@ static void long_runs_are_cut_in_linear_time(void **state)
     free(text);
 }
 
+static void what_backtracks_without_end_is_a_bad_record(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    struct pieces pieces;
+    struct error error = {0};
+    unsigned char text[202];
+    memset(text, 'a', 200);
+    text[200] = 'c';
+    text[201] = 'b';
+    open_unnamed(&fixture, "(?:a+)+b");
+    assert_int_equal(splitter_run(fixture.splitter, text, sizeof text, true, false,
+                                  fixture.arena, &pieces, &error),
+                     ERROR_RECORD);
+    assert_non_null(strstr(error.text, "takes too long"));
+    close_fixture(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +506,7 @@ int main(void)
         cmocka_unit_test(expressions_that_pcre2_would_read_otherwise_are_refused),
         cmocka_unit_test(damaged_images_are_refused),
         cmocka_unit_test(long_runs_are_cut_in_linear_time),
+        cmocka_unit_test(what_backtracks_without_end_is_a_bad_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
