@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "stages/kernels/bert_vocab_file.h"
 #include "stages/kernels/gpt2_files.h"
+#include "stages/kernels/sentencepiece_file.h"
 #include "stages/kernels/tiktoken_spec.h"
 #include "stages/kernels/tokenizer.h"
 #include "stages/kernels/tokenizer_json.h"
@@ -217,6 +218,7 @@ static enum error_code read_content(const char *path, const char *pattern,
         return bert_vocab_read(content->data, content->size, BERT_CASE_AUTO, arena, spec,
                                error);
     case FORMAT_SENTENCEPIECE:
+        return sentencepiece_read(content->data, content->size, arena, spec, error);
     case FORMAT_UNKNOWN:
         break;
     }

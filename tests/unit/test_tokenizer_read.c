@@ -348,6 +348,35 @@ static void shared_files_have_their_numbers(void **state)
     }
 }
 
+static void sentencepiece_models_are_told_by_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t tokens;
+        enum model_kind kind;
+    } cases[] = {{"llama2", 32000, MODEL_BPE_SCORES},
+                 {"mistral01", 32000, MODEL_BPE_SCORES},
+                 {"xlnet_base_cased", 32000, MODEL_UNIGRAM}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[128], path[512];
+        struct arena *arena = create_arena();
+        const struct tokenizer_spec *spec = NULL;
+        struct error error = {0};
+        (void)snprintf(name, sizeof name, "vocab/sentencepiece/%s.model", cases[i].name);
+        if (access(shared_path(path, name), R_OK) != 0) {
+            arena_destroy(arena);
+            print_message("skipped: no %s\n", path);
+            skip();
+        }
+        if (tokenizer_read(path, NULL, arena, &spec, &error) != OK)
+            fail_msg("%s", error.text);
+        assert_int_equal(spec->model.kind, cases[i].kind);
+        assert_int_equal(spec->model.token_count, cases[i].tokens);
+        arena_destroy(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +388,7 @@ int main(void)
         cmocka_unit_test(capitals_make_bert_cased),
         cmocka_unit_test(tiktoken_lists_bring_their_pattern),
         cmocka_unit_test(shared_files_have_their_numbers),
+        cmocka_unit_test(sentencepiece_models_are_told_by_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
