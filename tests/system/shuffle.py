@@ -72,6 +72,57 @@ def compare_ways(work, shuffles):
             work.check(shown == first[0], what + ": the same order")
 
 
+# Records made of records, dropped, made of again and exchanged, each in a phase of its own.
+CHAIN = """name: chain
+phases:
+  - name: first
+    input: {paths: [%s], format: jsonl, text: text, key: id}
+    stages:
+      - tokenize: {vocabulary: %s, pattern: cl100k}
+    output: {columns: [key, tokens]}
+    exchange: {by: random(7), buckets: 8}
+  - name: packed
+    input: {phase: first}
+    stages:
+      - pack: {length: 128, short: drop}
+  - name: masked
+    input: {phase: packed}
+    stages:
+      - mask_tokens: {mask_token: 300, vocabulary_size: 267, copies: 2}
+      - filter: {column: boundaries, min_length: 2}
+    output: {columns: [key, tokens, labels]}
+    exchange: {by: random(3), buckets: 5}
+  - name: again
+    input: {phase: masked}
+"""
+
+
+def check_accounts(work, shuffles):
+    """Made records are accounted for from phase to phase, and keep apart in an exchange."""
+    pipeline = work.write("chain.yaml", CHAIN % (json.dumps(work.path("some", "*")),
+                                                 shuffles.words))
+    digests = []
+    for words in (("--executors", "1"), ("--executors", "3", "--set",
+                                         "phases.0.shard.bytes=5KiB")):
+        job = work.path("chain-%d.job" % len(digests))
+        what = "a chain of phases, %s" % words[1]
+        work.ran(work.millrace("run", pipeline, "--job", job, "--quiet", *words), what)
+        work.verified(job, what)
+        status = lib.status_of(job)
+        work.check(lib.account_holds(status), what + ": the account of the job holds", status)
+        made, phases = status["made"], {phase["name"]: phase for phase in status["phases"]}
+        packed, masked = phases["packed"]["made"], phases["masked"]["made"]
+        work.equal(made["made"], packed["made"] + masked["made"], what + ": all that was made")
+        work.equal(made["merged"], packed["emitted"], what + ": sequences are merged")
+        work.equal(masked["made"], 2 * packed["emitted"], what + ": two copies of each")
+        keys = [json.loads(line)["key"] for line in work.text("show", job).splitlines()]
+        work.equal(len(set(keys)), made["emitted"], what + ": each comes out once")
+        digests.append(work.digest(job))
+        work.equal(digests[-1], work.digest(job, "--phase", "masked"),
+                   what + ": an exchange changes no record")
+    work.equal(digests[0], digests[1], "a chain of phases: one digest")
+
+
 def keys_of(shown):
     return [int(json.loads(line)["key"][1:]) for line in shown.splitlines()]
 
@@ -119,6 +170,7 @@ def main():
     work.write("some/b.jsonl.zst", lib.zstd(lib.as_lines(rows[half:])))
     compare_ways(work, shuffles)
     check_order(work, shuffles)
+    check_accounts(work, shuffles)
     check_memory(work, shuffles)
     work.finish()
 
