@@ -390,6 +390,14 @@ static void print_phase(const struct verify *verify)
                  verify->phase->name, verify->shards, account->read.records,
                  account->emitted.records, account->dropped.records,
                  account->quarantined.records, digest);
+    const struct made_account *made = &account->made;
+    if (account->used.records > 0)
+        (void)printf("phase \"%s\": %" PRIu64 " of them used for %" PRIu64
+                     " others = %" PRIu64 " merged + %" PRIu64 " emitted + %" PRIu64
+                     " dropped + %" PRIu64 " quarantined\n",
+                     verify->phase->name, account->used.records, made->made.records,
+                     made->merged.records, made->emitted.records, made->dropped.records,
+                     made->quarantined.records);
     if (verify->missing > 0 && !job_is_finished(verify->job))
         (void)printf("phase \"%s\": %" PRIu64 " shards are not done; the job is %s\n",
                      verify->phase->name, verify->missing, job_state(verify->job));
