@@ -136,11 +136,11 @@ static enum error_code process(struct stage *self, const struct batch *in,
     return OK;
 }
 
-const struct stage_type stage_poison = {
-    .name = "poison",
-    .summary = "Fail on purpose, for tests",
-    .traits = STAGE_STATELESS | STAGE_REPRODUCIBLE | STAGE_ONE_TO_ONE,
-    .options = option_table,
-    .options_size = sizeof(struct options),
-    .state_size = 1,
-    .process = process};
+const struct stage_type stage_poison = {.name = "poison",
+                                        .summary = "Fail on purpose, for tests",
+                                        .traits = STAGE_STATELESS | STAGE_REPRODUCIBLE |
+                                                  STAGE_ONE_TO_ONE,
+                                        .options = option_table,
+                                        .options_size = sizeof(struct options),
+                                        .state_size = 1,
+                                        .process = process};
