@@ -45,6 +45,11 @@ size_t unicode_decode(const unsigned char *text, size_t size, uint32_t *code)
     return length;
 }
 
+size_t unicode_encode(uint32_t code, unsigned char out[4])
+{
+    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, out);
+}
+
 size_t unicode_ascii_length(const unsigned char *text, size_t size)
 {
     const uint64_t tops = 0x8080808080808080u;
@@ -97,15 +102,32 @@ static utf8proc_ssize_t decompose(utf8proc_int32_t code, utf8proc_option_t optio
     return utf8proc_decompose_char(code, out, DECOMPOSED_MAX, options, &ignored);
 }
 
+unsigned unicode_combining_class(uint32_t code)
+{
+    return (unsigned)combining_class((utf8proc_int32_t)code);
+}
+
+bool unicode_ends_grapheme(uint32_t before, uint32_t after, int32_t *state)
+{
+    return utf8proc_grapheme_break_stateful((utf8proc_int32_t)before,
+                                            (utf8proc_int32_t)after, state);
+}
+
+/* May it become one with a character in front of it? */
+static bool is_second(utf8proc_int32_t code)
+{
+    uint16_t index = utf8proc_get_property(code)->comb_index;
+    /* The medial and final letters of Hangul combine by arithmetic, not by table. */
+    bool is_jamo = (code >= 0x1161 && code < 0x1176) || (code >= 0x11A8 && code < 0x11C3);
+    return is_jamo || (index != UINT16_MAX && index >= 0x8000);
+}
+
 static enum settling settle(utf8proc_int32_t code, utf8proc_option_t options)
 {
     const utf8proc_property_t *property = utf8proc_get_property(code);
     bool is_hangul = code >= 0xAC00 && code < 0xD7A4;
     bool is_composing = options & UTF8PROC_COMPOSE;
-    /* The medial and final letters of Hangul combine by arithmetic, not by table. */
-    bool is_jamo = (code >= 0x1161 && code < 0x1176) || (code >= 0x11A8 && code < 0x11C3);
-    bool is_second = property->comb_index != UINT16_MAX && property->comb_index >= 0x8000;
-    if (is_composing && (is_jamo || is_second))
+    if (is_composing && is_second(code))
         return UNSETTLED;
     if (property->decomp_seqindex != UINT16_MAX || is_hangul) {
         utf8proc_int32_t codes[DECOMPOSED_MAX];
@@ -142,6 +164,16 @@ static enum settling settling_of(const struct unicode_table *table, uint32_t cod
     if (code >= PLANE)
         return settle((utf8proc_int32_t)code, table->options);
     return (enum settling)(table->plane[code / 4] >> 2 * (code % 4) & 3);
+}
+
+bool unicode_begins_anew(const struct unicode_table *table, uint32_t code)
+{
+    utf8proc_int32_t codes[DECOMPOSED_MAX] = {(utf8proc_int32_t)code};
+    utf8proc_ssize_t count = decompose((utf8proc_int32_t)code, table->options, codes);
+    if (count < 0 || count > DECOMPOSED_MAX)
+        codes[0] = (utf8proc_int32_t)code;
+    return combining_class(codes[0]) == 0 &&
+           !((table->options & UTF8PROC_COMPOSE) && is_second(codes[0]));
 }
 
 /* The quick check. Returns the last boundary in front of the first place that is perhaps

@@ -13,6 +13,9 @@ struct bytes;
  * they are not UTF-8 (overlong forms, surrogates and values past U+10FFFF included). */
 size_t unicode_decode(const unsigned char *text, size_t size, uint32_t *code);
 
+/* Write the code point, which is no surrogate; returns the bytes it takes. */
+size_t unicode_encode(uint32_t code, unsigned char out[4]);
+
 /* Bytes at the front that are ASCII. */
 size_t unicode_ascii_length(const unsigned char *text, size_t size);
 
@@ -22,6 +25,13 @@ size_t unicode_cut(const void *text, size_t size, size_t max);
 
 /* The White_Space property. */
 bool unicode_is_white_space(uint32_t code);
+
+/* Canonical combining class; 0: the character is a starter. */
+unsigned unicode_combining_class(uint32_t code);
+
+/* Does an extended grapheme cluster end between two neighbours? To be asked of each pair
+ * in turn; *state is 0 before the first. */
+bool unicode_ends_grapheme(uint32_t before, uint32_t after, int32_t *state);
 
 /* The version of Unicode that decides the normal forms: "15.0.0". */
 const char *unicode_version(void);
@@ -38,6 +48,9 @@ const struct unicode_table *unicode_table_build(enum unicode_form form,
  * `size` when the whole text is. Bytes that are not UTF-8 count as normal. */
 size_t unicode_normal_length(const struct unicode_table *table, const unsigned char *text,
                              size_t size);
+
+/* Can the text in front of the character be normalized apart from it and what follows? */
+bool unicode_begins_anew(const struct unicode_table *table, uint32_t code);
 
 /* Append the text in normal form to `out`; time grows with the text's length whatever it
  * holds. `work` is scratch. Want of memory shows in out->is_bad or work->is_bad. */

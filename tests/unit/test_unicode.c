@@ -129,6 +129,73 @@ static void the_quick_check_agrees_with_the_full_way(void **state)
     arena_destroy(arena);
 }
 
+static void every_code_point_is_encoded_as_it_is_decoded(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code < 0x110000; code += code == 0xD7FF ? 0x801 : 1) {
+        unsigned char bytes[4];
+        uint32_t decoded;
+        size_t size = unicode_encode(code, bytes);
+        assert_int_equal(unicode_decode(bytes, size, &decoded), size);
+        assert_int_equal(decoded, code);
+    }
+}
+
+static void graphemes_end_where_characters_do_not_belong_together(void **state)
+{
+    (void)state;
+    int32_t none = 0;
+    assert_true(unicode_ends_grapheme('a', 'b', &none));
+    none = 0;
+    assert_false(unicode_ends_grapheme('\r', '\n', &none));
+    none = 0;
+    assert_false(unicode_ends_grapheme('e', 0x301, &none));
+    none = 0;
+    assert_false(unicode_ends_grapheme(0x1F1E6, 0x1F1E7, &none)); /* a flag is two */
+    assert_true(unicode_ends_grapheme(0x1F1E7, 0x1F1E6, &none));
+}
+
+/* Text cut in front of a character that begins anew is normalized part by part. */
+static void check_cut(const struct unicode_table *table, const unsigned char *text,
+                      size_t size, size_t cut)
+{
+    struct bytes work = {0}, whole = {0}, parts = {0};
+    unicode_normalize(table, text, size, &work, &whole);
+    unicode_normalize(table, text, cut, &work, &parts);
+    unicode_normalize(table, text + cut, size - cut, &work, &parts);
+    assert_int_equal(parts.size, whole.size);
+    assert_memory_equal(parts.data, whole.data, whole.size);
+    bytes_clear(&work);
+    bytes_clear(&whole);
+    bytes_clear(&parts);
+}
+
+static void text_may_be_cut_where_a_character_begins_anew(void **state)
+{
+    (void)state;
+    static const uint32_t heads[] = {'a', 0x0301, 0x1100, 0xAC00, 0x0915, 0x1B05, 0x09C7};
+    for (enum unicode_form form = UNICODE_NFC; form <= UNICODE_NFKD; form++) {
+        struct arena *arena = arena_create(1 << 16, 0);
+        const struct unicode_table *table = unicode_table_build(form, arena);
+        size_t cuts = 0;
+        for (uint32_t code = 0x20; code < 0x3200; code++) {
+            if (!unicode_begins_anew(table, code))
+                continue;
+            cuts++;
+            for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+                unsigned char text[12];
+                size_t cut = unicode_encode(heads[i], text);
+                size_t size = cut + unicode_encode(code, text + cut);
+                size += unicode_encode(0x0323, text + size);
+                check_cut(table, text, size, cut);
+            }
+        }
+        assert_true(cuts > 10000 && !unicode_begins_anew(table, 0x301));
+        assert_int_equal(unicode_combining_class(0x301), 230);
+        arena_destroy(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +204,9 @@ int main(void)
         cmocka_unit_test(ascii_is_measured_to_the_byte),
         cmocka_unit_test(a_cut_never_splits_a_character),
         cmocka_unit_test(there_are_25_white_space_characters),
-        cmocka_unit_test(the_quick_check_agrees_with_the_full_way)};
+        cmocka_unit_test(the_quick_check_agrees_with_the_full_way),
+        cmocka_unit_test(every_code_point_is_encoded_as_it_is_decoded),
+        cmocka_unit_test(graphemes_end_where_characters_do_not_belong_together),
+        cmocka_unit_test(text_may_be_cut_where_a_character_begins_anew)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
