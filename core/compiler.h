@@ -7,6 +7,7 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PREFETCH(address) __builtin_prefetch(address)
 #define TRAILING_ZEROS(value) ((unsigned)__builtin_ctzll(value)) /* value != 0 */
+#define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
 
 #define LEADING_ZEROS(value) ((unsigned)__builtin_clzll(value))   /* value != 0 */
 #define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
@@ -15,5 +16,8 @@
 
 /* Does the CPU have the extension ("avx2")? x86-64 only. */
 #define CPU_SUPPORTS(extension) __builtin_cpu_supports(extension)
+
+/* Compile one function for a CPU that has these ("avx2,bmi"). x86-64 only. */
+#define CPU_TARGET(extensions) __attribute__((target(extensions)))
 
 #endif
