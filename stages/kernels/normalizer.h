@@ -26,12 +26,16 @@ struct normalized {
     const unsigned char *text; /* in scratch, or the text given where nothing changed */
     size_t size;
     /* (size + 1): where in the text given each byte comes from; NULL: nothing changed, or
-     * it was not asked for. */
+     * it was not asked for. They never fall. Bytes that stay count on from that of the one
+     * before; all bytes that a character or a match becomes have the place where it begins,
+     * but a space put in behind a Chinese character has that where it ends. */
     const uint32_t *origins;
 };
 
-/* Bytes that are not UTF-8 pass as they are. `is_first`: the text begins the document
- * (an added token may have been cut off before it). ERROR_MEMORY. */
+/* Bytes that are not UTF-8 pass as they are; SentencePiece's normalizer makes U+FFFD of each.
+ * `is_first`: the text begins the document (an added token may have been cut off before it);
+ * no normalizer there is asks for it. ERROR_RECORD: a regular expression takes too many steps
+ * on the text; ERROR_MEMORY. */
 enum error_code normalizer_run(const struct normalizer *normalizer,
                                const unsigned char *text, size_t size, bool is_first,
                                bool with_origins, struct arena *scratch,

@@ -31,8 +31,9 @@ enum normalizer_kind {
     NORMALIZER_PRECOMPILED,   /* content: a SentencePiece charsmap, as Hugging Face
                                * applies it: by grapheme */
     NORMALIZER_BERT,
-    NORMALIZER_SENTENCEPIECE /* content: charsmap or empty; with the flags below, as
-                              * SentencePiece's normalizer.cc does it in one go */
+    NORMALIZER_SENTENCEPIECE /* content: charsmap or empty; pattern: the user-defined
+                              * symbols, each ended by a zero byte; with the flags below,
+                              * as SentencePiece's normalizer.cc does it in one go */
 };
 
 struct normalizer_spec {
