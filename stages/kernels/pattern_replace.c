@@ -20,10 +20,9 @@ enum error_code pattern_replace_build(const unsigned char *pattern, size_t size,
                                       bool is_regex, struct bytes *image,
                                       struct error *error)
 {
-    if (is_regex) {
-        enum error_code code = regex_check(pattern, size, error);
-        return code == OK ? regex_translate(pattern, size, image, error) : code;
-    }
+    enum error_code code = is_regex ? regex_check(pattern, size, error) : OK;
+    if (code != OK)
+        return code;
     bytes_put(image, pattern, size);
     return image->is_bad ? error_set(error, ERROR_MEMORY, "no memory for a pattern") : OK;
 }
@@ -75,22 +74,23 @@ static void put_literal(const struct pattern_replace *replace, const unsigned ch
 /* The matches in `subject`, which is `text` made UTF-8, byte for byte. */
 static enum error_code put_expression(const struct pattern_replace *replace,
                                       const unsigned char *text,
-                                      const unsigned char *subject, size_t size,
+                                      const struct regex_text *subject, size_t size,
                                       struct text_builder *builder, struct error *error)
 {
     size_t from = 0, last_end = SIZE_MAX, copied = 0, begin, end;
     while (from <= size) {
         bool is_found;
-        enum error_code code = regex_find(replace->regex, subject, size, from, &is_found,
-                                          &begin, &end, error);
+        enum error_code code = regex_find(replace->regex, subject, 0, size, from,
+                                          &is_found, &begin, &end, error);
         if (code != OK)
             return code;
         if (!is_found)
             break;
         if (begin == end && last_end == end) {
             uint32_t ignored; /* no empty match right behind another one */
-            from +=
-                from < size ? unicode_decode(subject + from, size - from, &ignored) : 1;
+            from += from < size
+                        ? unicode_decode(subject->text + from, size - from, &ignored)
+                        : 1;
             continue;
         }
         text_builder_copy(builder, text + copied, begin - copied, copied);
@@ -111,8 +111,8 @@ enum error_code pattern_replace_put(const struct pattern_replace *replace,
     }
     if (size == 0)
         return OK;
-    const unsigned char *subject = regex_clean(text, size, builder->arena);
-    if (!subject)
+    struct regex_text subject;
+    if (!regex_clean(text, size, builder->arena, &subject))
         return error_set(error, ERROR_MEMORY, "no memory for a text");
-    return put_expression(replace, text, subject, size, builder, error);
+    return put_expression(replace, text, &subject, size, builder, error);
 }
