@@ -8,7 +8,7 @@
 
 /* A base is tried at so many free cells before a new block is begun: time stays linear,
  * and few cells are lost. */
-enum { BLOCK = 256, TRIES = 48 };
+enum { BLOCK = 256, TRIES = 48, ROOT_LABEL = 0xFF };
 
 struct layout {
     struct arena *work;
@@ -82,7 +82,10 @@ static void layout_take(struct layout *layout, uint32_t cell)
 static bool base_fits(const struct layout *layout, uint32_t base,
                       const unsigned char *labels, size_t count)
 {
-    if (base == 0 || layout->is_base[base])
+    /* A cell that is free looks like a child for byte 0 without children of its own, whose
+     * base is 0: nothing may be found from there. Its label keeps the root, in cell 0, from
+     * being found by any base but the second of these. */
+    if (base == 0 || base == ROOT_LABEL || layout->is_base[base])
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!layout->is_free[base ^ labels[i]])
@@ -192,6 +195,7 @@ enum error_code piece_trie_build(struct trie_piece *pieces, size_t count,
     size_t height = 0;
     if (!stack || !layout_extend(&layout))
         return fail_memory(error);
+    layout.cells[0] = ROOT_LABEL;
     stack[height++] = (struct range){.cell = 0, .begin = 0, .end = count, .depth = 0};
     while (height > 0) {
         struct range range = stack[--height];

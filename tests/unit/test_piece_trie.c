@@ -70,6 +70,24 @@ static void no_piece_at_all_is_allowed(void **state)
     arena_destroy(arena);
 }
 
+/* Free cells are all zero: no way may lead through them back to the root. */
+static void zero_bytes_lead_nowhere(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create(1 << 16, 0);
+    struct trie_piece pieces[] = {piece("a", 1), piece("ab", 2)};
+    struct piece_trie trie;
+    uint32_t value = 0;
+    build(pieces, 2, arena, &trie);
+    for (size_t zeros = 1; zeros < 5; zeros++) {
+        unsigned char text[8] = "a";
+        text[1 + zeros] = 'a';
+        assert_int_equal(piece_trie_find(&trie, text, 2 + zeros), TRIE_NONE);
+        assert_int_equal(piece_trie_longest(&trie, text, 2 + zeros, &value), 1);
+    }
+    arena_destroy(arena);
+}
+
 static void of_equal_pieces_the_largest_value_counts(void **state)
 {
     (void)state;
@@ -140,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_and_nothing_else_are_found),
         cmocka_unit_test(no_piece_at_all_is_allowed),
+        cmocka_unit_test(zero_bytes_lead_nowhere),
         cmocka_unit_test(of_equal_pieces_the_largest_value_counts),
         cmocka_unit_test(values_that_are_too_large_are_refused),
         cmocka_unit_test(many_pieces_are_told_apart),
