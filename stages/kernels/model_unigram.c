@@ -1,0 +1,339 @@
+/* model_unigram.c - Unigram models: ways through words remembered, others searched
+ *
+ * Words are cut where no piece reaches across, so all that a word inherits is the sum in
+ * front of it. What is remembered of a word holds wherever rounding cannot decide
+ * (unigram_path.h); elsewhere the word is searched again from its true sum. */
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/compiler.h"
+#include "stages/kernels/tokenizer_model.h"
+#include "stages/kernels/unigram_path.h"
+#include "stages/kernels/unigram_table.h"
+#include "stages/kernels/word_batch.h"
+
+enum { SHORT_WORD = 256 }; /* bytes: room for its ways is kept */
+
+struct unigram_state {
+    struct unigram_table table;
+    struct word_cache cache;
+    struct word_batch batch;
+    struct path_node nodes[SHORT_WORD + 1];
+    double seconds[SHORT_WORD + 1];
+};
+
+static enum error_code open_model(void *state, const void *image, size_t size,
+                                  struct arena *run, struct error *error)
+{
+    struct unigram_state *self = state;
+    enum error_code code = unigram_table_open(image, size, &self->table, error);
+    if (code != OK)
+        return code;
+    if (!word_cache_init(&self->cache, run))
+        return error_set(error, ERROR_MEMORY, "no memory for a cache of words");
+    return OK;
+}
+
+/* ---- ids ---- */
+
+struct writer {
+    const struct unigram_table *table;
+    const unsigned char *text;
+    uint32_t *ids;
+    struct token_span *spans; /* or NULL */
+    size_t count;
+    /* Hugging Face: unknown characters that are still to be written; empty: none */
+    size_t run_begin, run_end;
+};
+
+static void put_id(struct writer *writer, uint32_t id, size_t begin, size_t end)
+{
+    writer->ids[writer->count] = id;
+    if (writer->spans)
+        writer->spans[writer->count] =
+            (struct token_span){.begin = (uint32_t)begin, .end = (uint32_t)end};
+    writer->count++;
+}
+
+/* Hugging Face: a run of unknown characters is one piece; a token, its bytes, or unknown. */
+static void flush_run(struct writer *writer)
+{
+    const struct unigram_table *table = writer->table;
+    size_t begin = writer->run_begin, end = writer->run_end;
+    bool has_bytes = table->byte_fallback;
+    if (begin == end)
+        return;
+    writer->run_begin = writer->run_end = 0;
+    uint32_t id = piece_trie_find(&table->trie, writer->text + begin, end - begin);
+    for (size_t i = begin; has_bytes && i < end; i++)
+        has_bytes = table->byte_ids[writer->text[i]] != UINT32_MAX;
+    if (id != TRIE_NONE || !has_bytes) {
+        put_id(writer, id != TRIE_NONE ? id : table->unknown, begin, end);
+        return;
+    }
+    for (size_t i = begin; i < end; i++)
+        put_id(writer, table->byte_ids[writer->text[i]], begin, end);
+}
+
+/* SentencePiece: a character's bytes, the last of which has all of it; or one id for
+ * neighbouring unknown characters. */
+static void put_unknown(struct writer *writer, size_t begin, size_t end)
+{
+    const struct unigram_table *table = writer->table;
+    bool has_run = writer->run_begin < writer->run_end;
+    if (!table->is_float) {
+        writer->run_begin = has_run ? writer->run_begin : begin;
+        writer->run_end = end;
+    } else if (table->byte_fallback) {
+        for (size_t i = begin; i < end; i++)
+            put_id(writer, table->byte_ids[writer->text[i]], begin,
+                   i + 1 == end ? end : begin);
+    } else if (writer->count == 0 || writer->ids[writer->count - 1] != table->unknown) {
+        put_id(writer, table->unknown, begin, end);
+    } else if (writer->spans) {
+        writer->spans[writer->count - 1].end = (uint32_t)end;
+    }
+}
+
+/* ---- words that have to be searched ---- */
+
+struct search_room {
+    struct path_node *nodes;
+    double *seconds;
+};
+
+static bool room_for(struct unigram_state *self, size_t size, struct arena *scratch,
+                     struct search_room *room)
+{
+    *room = (struct search_room){.nodes = self->nodes, .seconds = self->seconds};
+    if (size <= SHORT_WORD)
+        return true;
+    room->nodes = ARENA_RAW(scratch, struct path_node, size + 1);
+    room->seconds = ARENA_RAW(scratch, double, size + 1);
+    return size < UINT32_MAX / 2 && room->nodes && room->seconds;
+}
+
+/* Turn the way round: node.start of each place becomes the end of the piece from there. */
+static void turn_way(struct path_node *nodes, size_t size)
+{
+    uint32_t end = (uint32_t)size, id = nodes[size].id;
+    uint32_t at = nodes[size].start;
+    for (;;) {
+        struct path_node *node = &nodes[at];
+        uint32_t before = node->start, before_id = node->id;
+        node->start = end;
+        node->id = id;
+        if (at == 0)
+            return;
+        end = at;
+        id = before_id;
+        at = before;
+    }
+}
+
+/* The score of a piece of a way: the unknown id can be a token of Hugging Face's, too. */
+static double piece_score(const struct unigram_table *table, uint32_t id,
+                          const unsigned char *piece, size_t size)
+{
+    if (id == table->unknown && !table->is_float &&
+        piece_trie_find(&table->trie, piece, size) != id)
+        return table->unknown_score;
+    return table->scores[id];
+}
+
+/* A word on its way to the ids. */
+struct word {
+    size_t begin, size;
+    const struct word_key *key; /* NULL: not to be remembered */
+    size_t slot;
+};
+
+/* Write the way through a word, and remember it. `limit`: what it holds for. */
+static void write_way(struct unigram_state *self, struct writer *writer,
+                      const struct word *word, struct path_node *nodes, uint32_t limit,
+                      double *base)
+{
+    const struct unigram_table *table = &self->table;
+    const unsigned char *text = writer->text + word->begin;
+    uint32_t kept[WORD_LARGE_IDS];
+    size_t count = 0;
+    /* Where an unknown id stands for itself in the output it can be kept. */
+    bool keeps_unknown = table->is_float && !table->byte_fallback;
+    bool is_kept = word->key != NULL;
+    turn_way(nodes, word->size);
+    for (size_t at = 0; at < word->size; at = nodes[at].start) {
+        uint32_t id = nodes[at].id;
+        size_t end = nodes[at].start;
+        *base =
+            unigram_path_add(table, *base, piece_score(table, id, text + at, end - at));
+        if (id == table->unknown) {
+            put_unknown(writer, word->begin + at, word->begin + end);
+            is_kept = is_kept && keeps_unknown;
+        } else {
+            flush_run(writer);
+            put_id(writer, id, word->begin + at, word->begin + end);
+        }
+        if (count < WORD_LARGE_IDS)
+            kept[count] = id;
+        count++;
+    }
+    if (is_kept && count <= WORD_LARGE_IDS)
+        word_cache_put(&self->cache, *word->key, word->slot, text, word->size, kept,
+                       count, limit);
+}
+
+/* Does what is remembered hold behind this sum? Hugging Face's sums from 0 are what was
+ * remembered. */
+static inline bool limit_holds(const struct unigram_table *table, uint32_t limit,
+                               double base)
+{
+    return unigram_limit_holds(limit, base) || (base == 0 && !table->is_float);
+}
+
+/* A word that is not known, or not for sure. */
+static enum error_code search_word(struct unigram_state *self, struct writer *writer,
+                                   const struct word *word, double *base,
+                                   struct arena *scratch, struct error *error)
+{
+    const struct unigram_table *table = &self->table;
+    const unsigned char *text = writer->text + word->begin;
+    struct search_room room;
+    uint32_t limit = 0;
+    bool is_found = true, holds = false;
+    if (!room_for(self, word->size, scratch, &room))
+        return error_set(error, ERROR_MEMORY, "no memory for a word of %zu bytes",
+                         word->size);
+    if (word->key && word->size <= WORD_LARGE_MAX) {
+        is_found = unigram_path_find_limit(table, text, word->size, room.nodes,
+                                           room.seconds, &limit);
+        holds = limit_holds(table, limit, *base);
+    }
+    if (is_found && !holds)
+        is_found = unigram_path_find(table, text, word->size, *base, room.nodes);
+    if (!is_found)
+        return error_set(error, ERROR_RECORD,
+                         "a character is in no token, and there is no unknown token");
+    write_way(self, writer, word, room.nodes, limit, base);
+    return OK;
+}
+
+/* ---- words that are known ---- */
+
+/* The ids of a remembered word, and their sum. */
+static inline void add_known(struct writer *writer, const uint32_t *ids, size_t count,
+                             double *base)
+{
+    const struct unigram_table *table = writer->table;
+    const bool is_float = table->is_float;
+    const uint32_t unknown = table->unknown;
+    double sum = *base;
+    size_t written = writer->count;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t id = ids[i];
+        sum += table->scores[id];
+        sum = is_float ? (double)(float)sum : sum;
+        writer->ids[written] = id;
+        written += id != unknown || written == 0 || writer->ids[written - 1] != unknown;
+    }
+    writer->count = written;
+    *base = sum;
+}
+
+static enum error_code encode_slowly(struct unigram_state *self, struct writer *writer,
+                                     size_t begin, size_t i, double *base,
+                                     struct arena *scratch, struct error *error)
+{
+    struct word word = {.begin = begin,
+                        .size = self->batch.ends[i] - begin,
+                        .key = &self->batch.keys[i],
+                        .slot = self->batch.slots[i]};
+    uint32_t known[WORD_LARGE_IDS];
+    struct word_found found = word_cache_find_slowly(
+        &self->cache, *word.key, word.slot, writer->text + begin, word.size, known);
+    if (found.count > 0 && limit_holds(&self->table, found.limit, *base)) {
+        flush_run(writer);
+        add_known(writer, known, found.count, base);
+        return OK;
+    }
+    if (found.count > 0)
+        word.key = NULL;
+    return search_word(self, writer, &word, base, scratch, error);
+}
+
+static enum error_code encode_batch(struct unigram_state *self, struct writer *writer,
+                                    size_t begin, size_t words, double *base,
+                                    struct arena *scratch, struct error *error)
+{
+    for (size_t i = 0; i < words; i++) {
+        struct word_key key = self->batch.keys[i];
+        const struct word_slot *slot =
+            key.high != 0 ? word_cache_find(&self->cache, key, self->batch.slots[i])
+                          : NULL;
+        struct word_found found = {.count = WORD_IN_LARGE};
+        uint32_t known[WORD_INLINE];
+        if (slot)
+            found = word_slot_get(slot, known);
+        if (UNLIKELY(found.count == WORD_IN_LARGE ||
+                     !limit_holds(&self->table, found.limit, *base) ||
+                     writer->run_begin < writer->run_end)) {
+            enum error_code code =
+                encode_slowly(self, writer, begin, i, base, scratch, error);
+            if (code != OK)
+                return code;
+        } else {
+            add_known(writer, known, found.count, base);
+        }
+        begin = self->batch.ends[i];
+    }
+    return OK;
+}
+
+/* With spans every word is searched: the cache does not know them. */
+static enum error_code encode_spans(struct unigram_state *self, struct writer *writer,
+                                    size_t size, double *base, struct arena *scratch,
+                                    struct error *error)
+{
+    struct word_cursor cursor = {.text = writer->text, .size = size};
+    while (cursor.at < size) {
+        struct word word = {.begin = cursor.at};
+        word.size = word_cut_next(&self->table.cut, &cursor) - word.begin;
+        enum error_code code = search_word(self, writer, &word, base, scratch, error);
+        if (code != OK)
+            return code;
+    }
+    return OK;
+}
+
+static enum error_code encode(void *state, const unsigned char *text, size_t size,
+                              struct arena *scratch, uint32_t *ids,
+                              struct token_span *spans, size_t *count,
+                              struct error *error)
+{
+    struct unigram_state *self = state;
+    struct writer writer = {
+        .table = &self->table, .text = text, .ids = ids, .spans = spans};
+    struct word_cursor cursor = {.text = text, .size = size};
+    enum error_code code = OK;
+    double base = 0;
+    if (spans)
+        code = encode_spans(self, &writer, size, &base, scratch, error);
+    while (!spans && code == OK && cursor.at < size) {
+        size_t begin = cursor.at;
+        size_t words =
+            word_batch_fill(&self->table.cut, &self->cache, &cursor, &self->batch);
+        code = encode_batch(self, &writer, begin, words, &base, scratch, error);
+    }
+    flush_run(&writer);
+    *count = writer.count;
+    return code;
+}
+
+const struct model_type model_unigram = {
+    .name = "unigram",
+    .state_size = sizeof(struct unigram_state),
+    .build = unigram_table_build,
+    .open = open_model,
+    .encode = encode,
+    .ids_per_byte = 1,
+    .ids_extra = WORD_INLINE,
+};

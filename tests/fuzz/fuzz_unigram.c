@@ -1,0 +1,14 @@
+/* fuzz_unigram.c - any small Unigram model over any text: as the plain reference */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/sentencepiece_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size >= 2 && size <= 4096)
+        fuzz_compare(data, size, WRITE_UNIGRAM);
+    return 0;
+}
