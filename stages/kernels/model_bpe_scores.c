@@ -21,7 +21,7 @@ static enum error_code open_model(void *state, const void *image, size_t size,
     enum error_code code = score_table_open(image, size, &self->table, error);
     if (code != OK)
         return code;
-    if (!word_cache_init(&self->cache, run))
+    if (!word_cache_init(&self->cache, self->table.id_limit, run))
         return error_set(error, ERROR_MEMORY, "no memory for a cache of words");
     return OK;
 }
@@ -59,11 +59,10 @@ static enum error_code encode_slowly(struct scores_state *self, const unsigned c
 {
     struct word_key key = self->batch.keys[i];
     size_t slot = self->batch.slots[i], count;
-    uint32_t known[WORD_LARGE_IDS], *ids = output->ids + output->count;
+    uint32_t *ids = output->ids + output->count;
     struct word_found found =
-        word_cache_find_slowly(&self->cache, key, slot, word, size, known);
+        word_cache_find_slowly(&self->cache, key, slot, word, size, ids);
     if (found.count > 0) {
-        memcpy(ids, known, found.count * sizeof *ids);
         output_add(&self->table, output, found.count);
         return OK;
     }
@@ -88,7 +87,7 @@ static enum error_code encode_batch(struct scores_state *self, const unsigned ch
                           : NULL;
         struct word_found found = {.count = WORD_IN_LARGE};
         if (slot)
-            found = word_slot_get(slot, output->ids + output->count);
+            found = word_slot_get(&self->cache, slot, output->ids + output->count);
         if (UNLIKELY(found.count == WORD_IN_LARGE)) {
             enum error_code code =
                 encode_slowly(self, text + begin, end - begin, i, scratch, output, error);
@@ -153,5 +152,5 @@ const struct model_type model_bpe_scores = {
     .open = open_model,
     .encode = encode,
     .ids_per_byte = 1,
-    .ids_extra = WORD_INLINE,
+    .ids_extra = WORD_SLACK,
 };

@@ -29,7 +29,7 @@ static enum error_code open_model(void *state, const void *image, size_t size,
     enum error_code code = unigram_table_open(image, size, &self->table, error);
     if (code != OK)
         return code;
-    if (!word_cache_init(&self->cache, run))
+    if (!word_cache_init(&self->cache, self->table.id_limit, run))
         return error_set(error, ERROR_MEMORY, "no memory for a cache of words");
     return OK;
 }
@@ -270,9 +270,9 @@ static enum error_code encode_batch(struct unigram_state *self, struct writer *w
             key.high != 0 ? word_cache_find(&self->cache, key, self->batch.slots[i])
                           : NULL;
         struct word_found found = {.count = WORD_IN_LARGE};
-        uint32_t known[WORD_INLINE];
+        uint32_t known[WORD_SLACK];
         if (slot)
-            found = word_slot_get(slot, known);
+            found = word_slot_get(&self->cache, slot, known);
         if (UNLIKELY(found.count == WORD_IN_LARGE ||
                      !limit_holds(&self->table, found.limit, *base) ||
                      writer->run_begin < writer->run_end)) {
@@ -335,5 +335,5 @@ const struct model_type model_unigram = {
     .open = open_model,
     .encode = encode,
     .ids_per_byte = 1,
-    .ids_extra = WORD_INLINE,
+    .ids_extra = WORD_SLACK,
 };

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "core/compiler.h"
@@ -92,54 +93,78 @@ static uint32_t first_symbol(const struct score_table *table, const unsigned cha
 
 /* ---- short words: look at all pairs for the best one ---- */
 
-/* keys[i]: rank << 6 | i of the pair that begins with symbol i, so that one minimum finds
- * the best rank and the leftmost among equals. */
-static void scan_rate(const struct score_table *table, const uint32_t *symbols,
-                      size_t count, size_t i, uint32_t *merged, uint32_t *keys)
+enum { LANES = 8 };
+
+struct scan {
+    const struct score_table *table;
+    /* rank << 6 | i of the pair that begins at place i, so that one minimum finds the best
+     * rank and the leftmost among equals; padded to LANES. */
+    int32_t keys[SCORE_SCAN_MAX + LANES];
+    uint32_t symbols[SCORE_SCAN_MAX], merged[SCORE_SCAN_MAX];
+    unsigned char starts[SCORE_SCAN_MAX + 1];
+    unsigned char next[SCORE_SCAN_MAX + 1], previous[SCORE_SCAN_MAX + 1];
+    size_t count; /* places: symbols at the start */
+};
+
+static inline void scan_rate(struct scan *scan, size_t at)
 {
-    merged[i] =
-        i + 1 < count ? score_pair(table, symbols[i], symbols[i + 1]) : SYMBOL_NONE;
-    keys[i] = merged[i] == SYMBOL_NONE
-                  ? RANK_NONE
-                  : table->ranks[merged[i]] << POSITION_BITS | (uint32_t)i;
+    size_t after = scan->next[at];
+    uint32_t merged = SYMBOL_NONE;
+    if (after < scan->count)
+        merged = score_pair(scan->table, scan->symbols[at], scan->symbols[after]);
+    scan->merged[at] = merged;
+    scan->keys[at] =
+        merged == SYMBOL_NONE
+            ? INT32_MAX
+            : (int32_t)(scan->table->ranks[merged] << POSITION_BITS | (uint32_t)at);
+}
+
+static inline int32_t scan_best(const struct scan *scan)
+{
+    int32_t best[LANES];
+    memcpy(best, scan->keys, sizeof best);
+    for (size_t i = LANES; i < scan->count; i += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            int32_t key = scan->keys[i + lane];
+            best[lane] = key < best[lane] ? key : best[lane];
+        }
+    }
+    for (size_t lane = 1; lane < LANES; lane++)
+        best[0] = best[lane] < best[0] ? best[lane] : best[0];
+    return best[0];
 }
 
 static void merge_scan(const struct score_table *table, size_t size,
                        struct writer *writer)
 {
-    uint32_t keys[SCORE_SCAN_MAX], merged[SCORE_SCAN_MAX], symbols[SCORE_SCAN_MAX];
-    unsigned char starts[SCORE_SCAN_MAX + 1];
+    struct scan scan;
     size_t count = 0, length;
+    scan.table = table;
     for (size_t at = 0; at < size; at += length) {
-        symbols[count] = first_symbol(table, writer->word + at, size - at, &length);
-        starts[count++] = (unsigned char)at;
+        scan.symbols[count] = first_symbol(table, writer->word + at, size - at, &length);
+        scan.previous[count] = (unsigned char)(count - 1);
+        scan.next[count] = (unsigned char)(count + 1);
+        scan.starts[count++] = (unsigned char)at;
     }
-    starts[count] = (unsigned char)size;
+    scan.starts[count] = (unsigned char)size;
+    scan.count = count;
     for (size_t i = 0; i < count; i++)
-        scan_rate(table, symbols, count, i, merged, keys);
-    while (count > 1) {
-        uint32_t best = RANK_NONE;
-        for (size_t i = 0; i + 1 < count; i++)
-            best = keys[i] < best ? keys[i] : best;
-        if (best == RANK_NONE)
-            break;
-        /* The symbols behind move up: few, and without links they are quick to scan. */
-        size_t at = best & ((1u << POSITION_BITS) - 1);
-        symbols[at] = merged[at];
-        count--;
-        for (size_t i = at + 1; i < count; i++) {
-            symbols[i] = symbols[i + 1];
-            merged[i] = merged[i + 1];
-            keys[i] = keys[i + 1] == RANK_NONE ? RANK_NONE : keys[i + 1] - 1;
-        }
-        for (size_t i = at + 1; i <= count; i++)
-            starts[i] = starts[i + 1];
-        scan_rate(table, symbols, count, at, merged, keys);
+        scan_rate(&scan, i);
+    for (size_t i = count; i < count + LANES; i++)
+        scan.keys[i] = INT32_MAX;
+    for (int32_t best; (best = scan_best(&scan)) != INT32_MAX;) {
+        size_t at = (size_t)best & ((1u << POSITION_BITS) - 1);
+        size_t gone = scan.next[at], after = scan.next[gone];
+        scan.symbols[at] = scan.merged[at];
+        scan.keys[gone] = INT32_MAX;
+        scan.next[at] = (unsigned char)after;
+        scan.previous[after] = (unsigned char)at;
+        scan_rate(&scan, at);
         if (at > 0)
-            scan_rate(table, symbols, count, at - 1, merged, keys);
+            scan_rate(&scan, scan.previous[at]);
     }
-    for (size_t i = 0; i < count; i++)
-        put_symbol(writer, symbols[i], starts[i], starts[i + 1]);
+    for (size_t i = 0; i < count; i = scan.next[i])
+        put_symbol(writer, scan.symbols[i], scan.starts[i], scan.starts[scan.next[i]]);
 }
 
 /* ---- long words: symbols in a chain ---- */

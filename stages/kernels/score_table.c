@@ -20,6 +20,7 @@ enum section {
     SCORE_PARTS,
     SCORE_ASCII,
     SCORE_CHARACTERS,
+    SCORE_FILTER,
     SCORE_PAIRS,
     SCORE_BYTE_IDS,
     SCORE_SIZES,
@@ -315,7 +316,9 @@ static void take_slots(struct builder *builder, enum section section,
 static enum error_code make_pairs(struct builder *builder)
 {
     uint64_t *pairs = new_slots(builder, builder->count, &builder->header.pair_shift);
-    if (!pairs)
+    size_t words = ((size_t)1 << (64 - builder->header.pair_shift + FILTER_BITS)) / 64;
+    uint64_t *filter = ARENA_NEW(builder->work, uint64_t, words);
+    if (!pairs || !filter)
         return fail_memory(builder);
     builder->header.is_ordered = true;
     for (uint32_t i = 0; i < builder->count; i++) {
@@ -328,7 +331,12 @@ static enum error_code make_pairs(struct builder *builder)
         builder->header.is_ordered &= pair_is_ordered(builder, symbol);
         uint64_t key = (uint64_t)symbol->parts[0] << SYMBOL_BITS | symbol->parts[1];
         put_slot(pairs, builder->header.pair_shift, key, key << SYMBOL_BITS | i);
+        size_t bit =
+            (size_t)(score_hash(key) >> (builder->header.pair_shift - FILTER_BITS));
+        filter[bit / 64] |= UINT64_C(1) << (bit % 64);
     }
+    builder->sections[SCORE_FILTER] =
+        (struct image_section){filter, words * sizeof *filter};
     take_slots(builder, SCORE_PAIRS, pairs, builder->header.pair_shift);
     return OK;
 }
@@ -508,6 +516,7 @@ enum error_code score_table_open(const void *image, size_t size,
         .ascii = sections[SCORE_ASCII].data,
         .characters = sections[SCORE_CHARACTERS].data,
         .character_shift = header->character_shift,
+        .filter = sections[SCORE_FILTER].data,
         .pairs = sections[SCORE_PAIRS].data,
         .pair_shift = header->pair_shift,
         .byte_ids = sections[SCORE_BYTE_IDS].data,
@@ -520,6 +529,7 @@ enum error_code score_table_open(const void *image, size_t size,
         sections[SCORE_SIZES].size != header->id_limit * sizeof(uint32_t) ||
         !slots_are_whole(&sections[SCORE_CHARACTERS], header->character_shift) ||
         !slots_are_whole(&sections[SCORE_PAIRS], header->pair_shift) ||
+        16 * sections[SCORE_FILTER].size != sections[SCORE_PAIRS].size ||
         !piece_trie_open(sections[SCORE_USERS].data, sections[SCORE_USERS].size,
                          &table->users) ||
         !word_cut_open(&sections[SCORE_CUT], &table->cut))

@@ -25,7 +25,7 @@ struct arena;
 struct bytes;
 struct tokenizer_spec;
 
-enum { SYMBOL_BITS = 21 };
+enum { SYMBOL_BITS = 21, FILTER_BITS = 2 };
 #define SYMBOL_NONE ((UINT32_C(1) << SYMBOL_BITS) - 1) /* a character in no piece */
 #define RANK_NONE UINT32_MAX
 #define PAIR_EMPTY UINT64_MAX
@@ -43,6 +43,9 @@ struct score_table { /* a view */
     const uint32_t *ascii; /* (128): symbols of characters */
     const uint64_t *characters; /* slots: the others, packed << 32 | symbol */
     unsigned character_shift;
+    /* Bits of pairs' hashes, four a slot: small enough for the nearer caches, they answer
+     * for most pairs that do not merge. */
+    const uint64_t *filter;
     const uint64_t *pairs; /* slots: left << 42 | right << 21 | merged */
     unsigned pair_shift;
     const uint32_t *byte_ids; /* (256), where byte_fallback */
@@ -60,9 +63,14 @@ enum error_code score_table_build(const struct tokenizer_spec *spec, struct aren
 enum error_code score_table_open(const void *image, size_t size,
                                  struct score_table *table, struct error *error);
 
+static inline uint64_t score_hash(uint64_t key)
+{
+    return (key ^ key >> 17) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 static inline size_t score_slot(uint64_t key, unsigned shift)
 {
-    return (size_t)((key ^ key >> 17) * UINT64_C(0x9E3779B97F4A7C15) >> shift);
+    return (size_t)(score_hash(key) >> shift);
 }
 
 static inline uint32_t score_character_pack(const unsigned char *at, size_t size)
@@ -96,8 +104,12 @@ static inline uint32_t score_pair(const struct score_table *table, uint32_t left
                                   uint32_t right)
 {
     uint64_t key = (uint64_t)left << SYMBOL_BITS | right;
+    uint64_t hash = score_hash(key);
+    size_t bit = (size_t)(hash >> (table->pair_shift - FILTER_BITS));
+    if (!(table->filter[bit / 64] >> (bit % 64) & 1))
+        return SYMBOL_NONE;
     size_t mask = ((size_t)1 << (64 - table->pair_shift)) - 1;
-    size_t i = score_slot(key, table->pair_shift);
+    size_t i = (size_t)(hash >> table->pair_shift);
     for (;; i = (i + 1) & mask) {
         uint64_t slot = table->pairs[i];
         if (slot >> SYMBOL_BITS == key)

@@ -5,7 +5,7 @@
 
 #include "stages/kernels/unigram_table.h"
 
-enum { LIMIT_MAX = 255, LIMIT_BIAS = 33 };
+enum { LIMIT_MAX = 255 };
 
 struct search {
     const struct unigram_table *table;
@@ -126,20 +126,10 @@ bool unigram_path_find_limit(const struct unigram_table *table, const unsigned c
     if (bound > 0) {
         int exponent;
         (void)frexp(bound < 1e60 ? bound : 1e60, &exponent); /* bound >= 2^(exponent-1) */
-        int coded = exponent - 1 + LIMIT_BIAS;
+        int coded = exponent - 1 + UNIGRAM_LIMIT_BIAS;
         *limit = (uint32_t)(coded < 0 ? 0 : coded > LIMIT_MAX ? LIMIT_MAX : coded);
     }
     return !search.is_stuck;
-}
-
-bool unigram_limit_holds(uint32_t limit, double base)
-{
-    int exponent = 0;
-    if (base != 0)
-        exponent = ilogb(base) + 1; /* |base| < 2^exponent */
-    else
-        exponent = -LIMIT_BIAS;
-    return limit > 0 && exponent <= (int)limit - LIMIT_BIAS;
 }
 
 double unigram_path_add(const struct unigram_table *table, double base, double score)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct unigram_table;
 
@@ -34,8 +35,16 @@ bool unigram_path_find_limit(const struct unigram_table *table, const unsigned c
                              size_t size, struct path_node *nodes, double *seconds,
                              uint32_t *limit);
 
+enum { UNIGRAM_LIMIT_BIAS = 33 };
+
 /* Is a result of that limit also what `base` gives? */
-bool unigram_limit_holds(uint32_t limit, double base);
+static inline bool unigram_limit_holds(uint32_t limit, double base)
+{
+    uint64_t bits;
+    memcpy(&bits, &base, sizeof bits);
+    int exponent = (int)(bits >> 52 & 0x7FF) - 1022; /* |base| < 2^exponent */
+    return limit > 0 && exponent <= (int)limit - UNIGRAM_LIMIT_BIAS;
+}
 
 /* The base behind a piece. */
 double unigram_path_add(const struct unigram_table *table, double base, double score);

@@ -6,8 +6,9 @@
 
 enum { CACHE_LINE = 64 };
 
-bool word_cache_init(struct word_cache *cache, struct arena *arena)
+bool word_cache_init(struct word_cache *cache, uint32_t limit, struct arena *arena)
 {
+    cache->is_wide = limit > UINT16_MAX + 1u;
     cache->small = arena_alloc(arena, (size_t)1 << WORD_SMALL_BITS,
                                sizeof(struct word_slot), CACHE_LINE);
     cache->large = arena_alloc(arena, (size_t)1 << WORD_LARGE_BITS,
@@ -44,7 +45,7 @@ struct word_found word_cache_find_slowly(const struct word_cache *cache,
             small = word_cache_find(cache, key, word_key_other_slot(slot));
         if (!small)
             return nothing;
-        struct word_found found = word_slot_get(small, ids);
+        struct word_found found = word_slot_get(cache, small, ids);
         if (found.count != WORD_IN_LARGE)
             return found;
         slot = word_large_slot(word, size);
@@ -70,7 +71,8 @@ void word_cache_put(struct word_cache *cache, struct word_key key, size_t slot,
                     size_t count, uint32_t limit)
 {
     bool is_small = key.high != 0;
-    if (!is_small || count > WORD_INLINE)
+    const size_t most = cache->is_wide ? WORD_WIDE : WORD_NARROW;
+    if (!is_small || count > most)
         put_large(cache, is_small ? word_large_slot(word, size) : slot, word, size, ids,
                   count, limit);
     if (!is_small)
@@ -86,12 +88,15 @@ void word_cache_put(struct word_cache *cache, struct word_key key, size_t slot,
             break;
         }
     }
-    memset(chosen->ids, 0, sizeof chosen->ids);
-    if (count <= WORD_INLINE)
-        memcpy(chosen->ids, ids, count * sizeof *ids);
-    else
-        count = WORD_IN_LARGE;
-    chosen->ids[0] |= (uint32_t)count << WORD_COUNT_SHIFT;
-    chosen->ids[1] |= limit << WORD_LIMIT_SHIFT;
+    unsigned char *packed = (unsigned char *)chosen->packed;
+    memset(packed, 0, sizeof chosen->packed);
+    for (size_t i = 0; i < count && count <= most; i++) {
+        uint16_t narrow = (uint16_t)ids[i];
+        if (cache->is_wide)
+            memcpy(packed + 3 * i, &ids[i], 3); /* the lower bytes come first */
+        else
+            memcpy(packed + 2 * i, &narrow, 2);
+    }
+    chosen->note = (uint16_t)(limit << 4 | (count <= most ? count : WORD_IN_LARGE));
     chosen->key = key;
 }

@@ -1,9 +1,9 @@
 /* word_cache.h - what a model made of words seen before, in bounded memory
  *
  * A word is some U+2581s (0 to 15) and up to 15 bytes behind them: these have slots of 32
- * bytes, two side by side in a cache line, that hold up to four numbers. Other words of up
- * to 60 bytes, and those with more numbers, have larger slots in a second table. Nothing
- * is kept but what is asked again: a new word takes the place of an old one. Private to an
+ * bytes, two side by side in a cache line, that hold up to seven numbers below 2^16, or up
+ * to four below 2^24. Other words of up to 60 bytes, and those with more numbers, have
+ * larger slots in a second table. A new word takes the place of an old one. Private to an
  * executor. */
 #ifndef STAGES_KERNELS_WORD_CACHE_H
 #define STAGES_KERNELS_WORD_CACHE_H
@@ -20,14 +20,14 @@ struct arena;
 enum {
     WORD_REST_MAX = 15, /* bytes behind the U+2581s of a small word */
     WORD_SPACES_MAX = 15,
-    WORD_INLINE = 4,
-    WORD_COUNT_SHIFT = 28, /* the count stands above the first number */
-    WORD_LIMIT_SHIFT = 24, /* the limit above the second */
-    WORD_IN_LARGE = 7,     /* as a count: see the large table */
+    WORD_NARROW = 7,    /* numbers below 2^16 in a small slot */
+    WORD_WIDE = 4,      /* or below 2^24 */
+    WORD_SLACK = 8,     /* numbers that word_slot_get() may write */
+    WORD_IN_LARGE = 15, /* as a count: see the large table */
     WORD_LARGE_MAX = 60,
     WORD_LARGE_IDS = 16,
     WORD_SMALL_BITS = 19, /* slots: 16 MiB */
-    WORD_LARGE_BITS = 15, /* slots: 4 MiB */
+    WORD_LARGE_BITS = 16, /* slots: 8 MiB */
     WORD_ID_MAX = (1 << 24) - 1
 };
 
@@ -37,7 +37,8 @@ struct word_key {
 
 struct word_slot {
     struct word_key key;
-    uint32_t ids[WORD_INLINE];
+    uint16_t packed[7]; /* seven numbers, or four of three bytes each */
+    uint16_t note;      /* limit << 4 | count */
 };
 
 struct word_large_slot {
@@ -49,15 +50,16 @@ struct word_large_slot {
 struct word_cache {
     struct word_slot *small; /* in the arena given to init */
     struct word_large_slot *large;
+    bool is_wide; /* numbers are not below 2^16 */
 };
 
-/* Up to four numbers and what the owner noted with them; count 0: not there. */
+/* How many numbers, and what the owner noted with them; count 0: not there. */
 struct word_found {
     uint32_t count, limit;
 };
 
-/* Empty tables in `arena`. False: no memory. */
-bool word_cache_init(struct word_cache *cache, struct arena *arena);
+/* Empty tables in `arena` for numbers below `limit`. False: no memory. */
+bool word_cache_init(struct word_cache *cache, uint32_t limit, struct arena *arena);
 
 /* The key of a word; {0, 0} where it is not small. `left`: bytes that can be read. */
 static inline struct word_key word_key_of(const unsigned char *word, size_t size,
@@ -115,17 +117,25 @@ static inline size_t word_key_other_slot(size_t slot)
     return slot ^ 2;
 }
 
-/* Copy the numbers of a slot: always four, so that no branch depends on how many there
- * are. */
-static inline struct word_found word_slot_get(const struct word_slot *slot, uint32_t *ids)
+/* Copy the numbers of a slot: always WORD_SLACK of them, so that no branch depends on how
+ * many there are. */
+static inline struct word_found word_slot_get(const struct word_cache *cache,
+                                              const struct word_slot *slot, uint32_t *ids)
 {
-    uint32_t first = slot->ids[0], second = slot->ids[1];
-    ids[0] = first & ((1u << WORD_COUNT_SHIFT) - 1);
-    ids[1] = second & ((1u << WORD_LIMIT_SHIFT) - 1);
-    ids[2] = slot->ids[2];
-    ids[3] = slot->ids[3];
-    return (struct word_found){.count = first >> WORD_COUNT_SHIFT,
-                               .limit = second >> WORD_LIMIT_SHIFT};
+    if (cache->is_wide) {
+        const unsigned char *packed = (const unsigned char *)slot->packed;
+        for (size_t i = 0; i < WORD_WIDE; i++) {
+            memcpy(&ids[i], packed + 3 * i, 4);
+            ids[i] &= WORD_ID_MAX;
+        }
+    } else {
+        uint16_t packed[WORD_SLACK];
+        memcpy(packed, slot->packed, sizeof packed); /* and the note */
+        for (size_t i = 0; i < WORD_SLACK; i++)
+            ids[i] = packed[i];
+    }
+    return (struct word_found){.count = slot->note & 15u,
+                               .limit = (uint32_t)slot->note >> 4};
 }
 
 /* Where a word stands in the large table. */
@@ -137,7 +147,7 @@ struct word_found word_cache_find_large(const struct word_cache *cache, size_t s
                                         uint32_t *ids);
 
 /* Everything about a word that word_cache_find() did not give: the line beside, the large
- * table. `ids` has room for WORD_LARGE_IDS. */
+ * table. `ids` has room for WORD_SLACK more than the word can have. */
 struct word_found word_cache_find_slowly(const struct word_cache *cache,
                                          struct word_key key, size_t slot,
                                          const unsigned char *word, size_t size,

@@ -14,10 +14,11 @@ enum {
     BITS_A_PAIR = 16,
     BITS_MIN = 10, /* log2 */
     /* Parts of more bytes behind their first U+2581s are cut further, where they can be:
-     * ASCII when it would not fit a small slot of the cache, other text so that its parts
-     * recur. */
+     * those that would not fit a small slot of the cache, and shorter ones in scripts that
+     * mostly do without spaces, so that their parts recur. So are lines. */
     CUT_ABOVE_ASCII = 15,
     CUT_ABOVE_OTHERS = 6,
+    LEAD_OF_THREE = 0xE0,
     SPACES_LOOKED_AT = 16 * SPACE_SIZE
 };
 
@@ -54,10 +55,8 @@ static size_t join_bit(uint32_t left, uint32_t right, unsigned shift)
 
 static inline bool is_joined(const struct word_cut *cut, uint32_t left, uint32_t right)
 {
-    if ((left | right) < 128) {
-        size_t bit = left * 128 + right;
-        return cut->ascii[bit / 64] >> (bit % 64) & 1;
-    }
+    if ((left | right) < 128)
+        return word_joins_ascii(cut, left, right);
     size_t bit = join_bit(left, right, cut->shift);
     return cut->joins[bit / 64] >> (bit % 64) & 1;
 }
@@ -158,20 +157,41 @@ static size_t find_space(const unsigned char *text, size_t size, size_t at)
     return size;
 }
 
+/* A character and its bytes, packed. */
+static inline uint32_t take_character(const unsigned char *at, size_t left,
+                                      size_t *length)
+{
+    if (at[0] < 0x80) {
+        *length = 1;
+        return at[0];
+    }
+    size_t size = vocabulary_character(at, left);
+    *length = size == 0 ? 1 : size;
+    return pack(at, *length);
+}
+
 /* The first place in (begin, end) that can be cut, or `end`. */
 static size_t find_cut(const struct word_cut *cut, const unsigned char *text,
                        size_t begin, size_t end)
 {
-    size_t length = word_character(text + begin, end - begin);
-    uint32_t left = pack(text + begin, length);
+    size_t length;
+    uint32_t left = take_character(text + begin, end - begin, &length);
     for (size_t at = begin + length; at < end; at += length) {
-        length = word_character(text + at, end - at);
-        uint32_t right = pack(text + at, length);
+        uint32_t right = take_character(text + at, end - at, &length);
         if (!is_joined(cut, left, right))
             return at;
         left = right;
     }
     return end;
+}
+
+static bool has_control(const unsigned char *text, size_t begin, size_t end)
+{
+    for (size_t i = begin; i < end; i++) {
+        if (text[i] < ' ')
+            return true;
+    }
+    return false;
 }
 
 /* The end of U+2581s from `at`, looked for up to `limit`. */
@@ -195,7 +215,8 @@ size_t word_cut_next(const struct word_cut *cut, struct word_cursor *cursor)
     size_t limit = end - begin > SPACES_LOOKED_AT ? begin + SPACES_LOOKED_AT : end;
     size_t rest = skip_spaces(text, limit, begin);
     bool is_long = !cut->has_spaces || end - rest > CUT_ABOVE_ASCII ||
-                   (end - rest > CUT_ABOVE_OTHERS && text[end - 1] >= 0x80);
+                   (end - rest > CUT_ABOVE_OTHERS && text[rest] >= LEAD_OF_THREE) ||
+                   has_control(text, rest, end);
     if (is_long) {
         bool is_in_spaces = rest == limit && limit < end;
         end = find_cut(cut, text,

@@ -3,8 +3,8 @@
  * A place between two characters that stand side by side in no piece can be cut: what a
  * model makes of either side does not depend on the other. Parts that recur, words mostly,
  * can then be remembered. Whether a place that could be cut is cut never changes a result,
- * so the rules here are about speed alone: text is cut in front of U+2581, and longer parts
- * wherever they can be. Bytes that are not UTF-8 are characters of one byte. */
+ * so the rules here are about speed alone: text is cut in front of U+2581 and at control
+ * characters, and longer parts wherever they can be. Bytes that are not UTF-8 are characters of one byte. */
 #ifndef STAGES_KERNELS_WORD_CUT_H
 #define STAGES_KERNELS_WORD_CUT_H
 
@@ -53,6 +53,14 @@ size_t word_character(const unsigned char *at, size_t left);
 
 /* Are all of these bytes characters? */
 bool word_is_text(const unsigned char *bytes, size_t size);
+
+/* Do two ASCII characters stand side by side in some piece? */
+static inline bool word_joins_ascii(const struct word_cut *cut, uint32_t left,
+                                    uint32_t right)
+{
+    size_t bit = left * 128 + right;
+    return cut->ascii[bit / 64] >> (bit % 64) & 1;
+}
 
 /* U+2581 at `at`, of which three bytes can be read. */
 static inline bool word_is_space(const unsigned char *at)

@@ -91,7 +91,7 @@ static void words_of_all_sizes_are_remembered(void **state)
     struct arena *arena = arena_create(1 << 20, 0);
     struct word_cache cache;
     char word[80];
-    assert_true(word_cache_init(&cache, arena));
+    assert_true(word_cache_init(&cache, 1 << 20, arena));
     for (size_t size = 1; size <= 61; size++) {
         memset(word, 'w', size);
         word[size] = 0;
@@ -116,7 +116,7 @@ static void a_full_table_forgets_and_does_not_mix(void **state)
     char word[16];
     size_t kept = 0;
     enum { WORDS = 1 << 20 };
-    assert_true(word_cache_init(&cache, arena));
+    assert_true(word_cache_init(&cache, 1 << 20, arena));
     for (uint32_t i = 0; i < WORDS; i++) {
         (void)snprintf(word, sizeof word, "w%u", i);
         put(&cache, word, i, 1);
@@ -151,7 +151,7 @@ static void a_batch_holds_the_words_of_a_text(void **state)
     for (size_t i = 0; i < WORDS; i++)
         memcpy(text + i * SIZE, S "ab", SIZE);
     assert_int_equal(word_cut_build(&piece, 1, arena, &section, &error), OK);
-    assert_true(word_cut_open(&section, &cut) && word_cache_init(&cache, arena));
+    assert_true(word_cut_open(&section, &cut) && word_cache_init(&cache, 1 << 20, arena));
     struct word_cursor cursor = {.text = text, .size = sizeof text};
     assert_int_equal(word_batch_fill(&cut, &cache, &cursor, &batch), WORD_BATCH);
     assert_int_equal(batch.ends[0], SIZE);
