@@ -1,67 +1,91 @@
 /* tokenize.c - the stage that splits text into subword tokens */
-#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/stage.h"
-#include "stages/kernels/special_token.h"
-#include "stages/kernels/text_encoder.h"
-#include "stages/kernels/tiktoken_file.h"
-#include "stages/kernels/vocabulary.h"
-#include "stages/kernels/vocabulary_build.h"
-
-enum pattern_choice { PATTERN_AUTO = 0 }; /* the others are enum split_pattern + 1 */
-enum special_choice { SPECIAL_TEXT, SPECIAL_TOKENS, SPECIAL_REFUSE };
+#include "stages/kernels/tokenizer.h"
+#include "stages/kernels/tokenizer_file.h"
 
 struct tokenize_options {
     const char *vocabulary;
-    int pattern; /* enum pattern_choice */
-    int special; /* enum special_choice */
-    bool add_special;
+    int pattern; /* index into pattern_choices, 0: auto */
+    int special; /* enum special_policy */
+    bool add_special, offsets, counts_only, check_round_trip;
+    int64_t max_length;
 };
 
 struct tokenize_state {
-    struct vocabulary vocabulary; /* view of the prepared file */
-    struct text_encoder encoder;
-    enum split_pattern pattern;
+    struct tokenizer *tokenizer; /* in the run arena */
+    struct encode_options options;
+    struct bytes spelt; /* owned: what the tokens of a row spell */
 };
 
-/* The prepared file: this head, then the image of vocabulary.h. */
-enum { HEAD_SIZE = 64, HEAD_MAGIC = 0x316B6F74 };
-enum { VOCABULARY_SIZE_MAX = 256 << 20, WORK_BLOCK = 4 << 20 };
+enum { TEXT_MAX = 1 << 30, KEPT_MAX = 16 << 20 /* of a buffer, from batch to batch */ };
 
 static const char *const pattern_choices[] = {"auto",  "r50k",   "p50k", "cl100k",
                                               "o200k", "llama3", "qwen", NULL};
-static const char *const special_choices[] = {"text", "tokens", "refuse", NULL};
+static const char *const special_choices[] = {[SPECIALS_AS_TEXT] = "text",
+                                              [SPECIALS_AS_TOKENS] = "tokens",
+                                              [SPECIALS_REFUSED] = "refuse",
+                                              NULL};
 
 static const struct option_spec options[] = {
     {.name = "vocabulary",
      .type = OPTION_PATH,
      .offset = offsetof(struct tokenize_options, vocabulary),
-     .help = "A .tiktoken file: a line a token, in base64, with its rank"},
+     .help =
+         "A .tiktoken file, tokenizer.json, SentencePiece .model, vocab.json beside "
+         "its merges.txt or BERT's vocab.txt, told apart by content; or a folder with "
+         "one of them"},
     {.name = "pattern",
      .type = OPTION_CHOICE,
      .offset = offsetof(struct tokenize_options, pattern),
      .initial = "auto",
      .choices = pattern_choices,
-     .help =
-         "How text is cut into pieces before merging; auto for published vocabularies "
-         "that are recognised by their content"},
+     .help = "How a .tiktoken vocabulary cuts text into pieces before merging; auto for "
+             "published ones, which are recognised by their content, and for all other "
+             "formats, which say it themselves"},
     {.name = "special",
      .type = OPTION_CHOICE,
      .offset = offsetof(struct tokenize_options, special),
      .initial = "text",
      .choices = special_choices,
-     .help = "What the text of a special token in a document is: text like any other, "
-             "that token, or a reason to refuse the record"},
+     .help = "What the text of a special or added token in a document is: text like any "
+             "other, that token, or, if it is special, a reason to refuse the record"},
     {.name = "add_special",
      .type = OPTION_BOOL,
      .offset = offsetof(struct tokenize_options, add_special),
      .initial = "false",
-     .help = "Add the special tokens that the vocabulary's template asks for; .tiktoken "
-             "files have none"},
+     .help = "Add the special tokens that the vocabulary's template asks for around each "
+             "text; .tiktoken files have none"},
+    {.name = "max_length",
+     .type = OPTION_INT,
+     .offset = offsetof(struct tokenize_options, max_length),
+     .initial = "0",
+     .max = UINT32_MAX,
+     .help = "Keep at most so many tokens of a record, the first ones, those of the "
+             "template counted; 0 keeps all"},
+    {.name = "offsets",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct tokenize_options, offsets),
+     .initial = "false",
+     .help =
+         "Add column offsets: for each token where it begins and ends in the text, in "
+         "bytes"},
+    {.name = "counts_only",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct tokenize_options, counts_only),
+     .initial = "false",
+     .help = "Add column token_count instead of tokens"},
+    {.name = "check_round_trip",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct tokenize_options, check_round_trip),
+     .initial = "false",
+     .help = "Refuse a record whose tokens do not spell its text to the byte; for "
+             "vocabularies that can"},
     OPTION_END};
 
 static const struct stage_column columns[] = {
@@ -69,94 +93,24 @@ static const struct stage_column columns[] = {
     {.name = "tokens", .type = COLUMN_LIST_U32},
     {.name = NULL}};
 
-/* ---- the vocabulary file ---- */
+/* ---- plan and prepare ---- */
 
-/* Published vocabularies, by token_list_hash(). */
-static const struct {
-    const char *hash;
-    enum split_pattern pattern;
-} known_vocabularies[] = {
-    {"c4219e0ff0f78c47ffd20bee659702a9", SPLIT_R50K},
-    {"7949b96dc607821b62ecbe96859d9784", SPLIT_P50K},
-    {"5c921191b422cb41c5543f7c3311bb2b", SPLIT_CL100K},
-    {"553d9dedbafaf6873d6f28ed8d9d52b4", SPLIT_O200K},
-    {"80ba068671f4968049669eb8aec59d83", SPLIT_LLAMA3},
-};
-
-static bool recognise(const struct token_list *list, enum split_pattern *pattern)
+static struct encode_options encode_options_of(const struct tokenize_options *settings)
 {
-    char hash[33];
-    hash128_format(token_list_hash(list), hash);
-    for (size_t i = 0; i < sizeof known_vocabularies / sizeof *known_vocabularies; i++) {
-        if (strcmp(hash, known_vocabularies[i].hash) == 0) {
-            *pattern = known_vocabularies[i].pattern;
-            return true;
-        }
-    }
-    return false;
+    return (struct encode_options){.specials = (enum special_policy)settings->special,
+                                   .add_special = settings->add_special,
+                                   .max_length = (uint32_t)settings->max_length,
+                                   .with_offsets = settings->offsets};
 }
 
-static enum error_code read_file(const char *path, struct bytes *content,
-                                 struct error *error)
+static struct tokenizer_wish wish_of(const struct tokenize_options *settings,
+                                     const struct encode_options *encoding)
 {
-    enum { STEP = 1 << 18 };
-    enum error_code code = OK;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return error_set_errno(error, ERROR_IO, errno, "cannot open vocabulary \"%s\"",
-                               path);
-    size_t size = 0;
-    do {
-        unsigned char *room = bytes_reserve(content, STEP);
-        size = room ? fread(room, 1, STEP, file) : 0;
-        content->size += size;
-    } while (size > 0 && content->size <= VOCABULARY_SIZE_MAX);
-    if (content->is_bad)
-        code =
-            error_set(error, ERROR_MEMORY, "no memory to read vocabulary \"%s\"", path);
-    else if (ferror(file))
-        code = error_set_errno(error, ERROR_IO, errno, "cannot read vocabulary \"%s\"",
-                               path);
-    else if (content->size > VOCABULARY_SIZE_MAX)
-        code = error_set(error, ERROR_CONFIG, "vocabulary \"%s\" is larger than 256 MiB",
-                         path);
-    (void)fclose(file);
-    return code;
-}
-
-/* Read, parse and settle the pattern. The list lives in `work`. */
-static enum error_code load_tokens(const struct tokenize_options *settings,
-                                   struct arena *work, struct token_list *list,
-                                   enum split_pattern *pattern, struct error *error)
-{
-    struct bytes content = {0};
-    enum error_code code = read_file(settings->vocabulary, &content, error);
-    if (code == OK) {
-        code = tiktoken_parse(content.data, content.size, work, list, error);
-        if (code != OK)
-            (void)error_wrap(error, "vocabulary \"%s\" is no usable .tiktoken file",
-                             settings->vocabulary);
-    }
-    bytes_clear(&content);
-    if (code != OK)
-        return code;
-    if (settings->pattern != PATTERN_AUTO)
-        *pattern = (enum split_pattern)(settings->pattern - 1);
-    else if (!recognise(list, pattern))
-        return error_set(error, ERROR_CONFIG,
-                         "vocabulary \"%s\" is not one that is known by its content: say "
-                         "its pattern (r50k, p50k, cl100k, o200k, llama3, qwen)",
-                         settings->vocabulary);
-    for (uint32_t i = 0; settings->special == SPECIAL_TOKENS && i < list->count; i++) {
-        if (special_token_has_id(*pattern, list->ids[i]))
-            return error_set(
-                error, ERROR_CONFIG,
-                "rank %u of vocabulary \"%s\" is the id of a special token of "
-                "pattern %s",
-                (unsigned)list->ids[i], settings->vocabulary,
-                pattern_choices[*pattern + 1]);
-    }
-    return OK;
+    return (struct tokenizer_wish){
+        .path = settings->vocabulary,
+        .pattern = settings->pattern ? pattern_choices[settings->pattern] : NULL,
+        .options = encoding,
+        .is_lossless = settings->check_round_trip};
 }
 
 static bool is_artefact(const char *path)
@@ -164,16 +118,29 @@ static bool is_artefact(const char *path)
     return strncmp(path, "phase:", 6) == 0;
 }
 
-static enum error_code check_vocabulary(const struct tokenize_options *settings,
-                                        struct source_position where, struct error *error)
+static bool ends_with(const char *text, const char *end)
 {
-    struct token_list list;
-    enum split_pattern pattern;
-    struct arena *work = arena_create(WORK_BLOCK, 0);
-    if (!work)
-        return error_set(error, ERROR_MEMORY, "no memory to check a vocabulary");
-    enum error_code code = load_tokens(settings, work, &list, &pattern, error);
-    arena_destroy(work);
+    size_t size = strlen(text), length = strlen(end);
+    return size >= length && strcmp(text + size - length, end) == 0;
+}
+
+static enum error_code check_vocabulary(const struct tokenize_options *settings,
+                                        const struct stage_place *place,
+                                        struct error *error)
+{
+    struct source_position where = stage_option_position(place, "vocabulary");
+    if (is_artefact(settings->vocabulary)) {
+        if (settings->pattern == 0 && ends_with(settings->vocabulary, ".tiktoken"))
+            return error_set_at(error, where,
+                                "vocabulary \"%s\" is yet to be made: say its pattern",
+                                settings->vocabulary);
+        return OK;
+    }
+    if (place->is_checked)
+        return OK;
+    struct encode_options encoding = encode_options_of(settings);
+    struct tokenizer_wish wish = wish_of(settings, &encoding);
+    enum error_code code = tokenizer_file_check(&wish, error);
     if (code != ERROR_CONFIG && code != ERROR_IO)
         return code;
     if (error) { /* a file that cannot be read is a wrong option, too */
@@ -181,6 +148,20 @@ static enum error_code check_vocabulary(const struct tokenize_options *settings,
         error->where = where;
     }
     return ERROR_CONFIG;
+}
+
+/* Options that contradict each other. */
+static enum error_code check_options(const struct tokenize_options *settings,
+                                     const struct stage_place *place, struct error *error)
+{
+    if (settings->counts_only && settings->offsets)
+        return error_set_at(error, stage_option_position(place, "offsets"),
+                            "with counts_only there are no tokens to give offsets of");
+    if (settings->check_round_trip && settings->max_length > 0)
+        return error_set_at(error, stage_option_position(place, "check_round_trip"),
+                            "max_length cuts tokens off, so that there is no round trip "
+                            "to check");
+    return OK;
 }
 
 static enum error_code tokenize_plan(const void *given, struct schema *schema,
@@ -195,68 +176,24 @@ static enum error_code tokenize_plan(const void *given, struct schema *schema,
     if (text->type != COLUMN_UTF8)
         return error_set_at(error, place->stage,
                             "stage tokenize needs column \"text\" to be utf8");
-    if (settings->add_special)
-        return error_set_at(error, stage_option_position(place, "add_special"),
-                            "a .tiktoken vocabulary has no template that says which "
-                            "special tokens to add");
-    struct source_position where = stage_option_position(place, "vocabulary");
-    if (is_artefact(settings->vocabulary)) {
-        if (settings->pattern == PATTERN_AUTO)
-            return error_set_at(error, where,
-                                "vocabulary \"%s\" is yet to be made: say its pattern",
-                                settings->vocabulary);
-    } else if (!place->is_checked) {
-        enum error_code code = check_vocabulary(settings, where, error);
-        if (code != OK)
-            return code;
-    }
-    return schema_put(schema, "tokens", COLUMN_LIST_U32, 0, error);
-}
-
-/* ---- prepare ---- */
-
-static enum error_code write_file(const char *path, const struct bytes *content,
-                                  struct error *error)
-{
-    FILE *file = fopen(path, "wb");
-    if (!file)
-        return error_set_errno(error, ERROR_IO, errno, "cannot create \"%s\"", path);
-    bool is_written = fwrite(content->data, 1, content->size, file) == content->size;
-    int number = errno;
-    if (fclose(file) != 0 && is_written) {
-        is_written = false;
-        number = errno;
-    }
-    if (!is_written)
-        return error_set_errno(error, ERROR_IO, number, "cannot write \"%s\"", path);
-    return OK;
+    enum error_code code = check_options(settings, place, error);
+    if (code == OK)
+        code = check_vocabulary(settings, place, error);
+    if (code == OK && settings->counts_only)
+        return schema_put(schema, "token_count", COLUMN_I64, 0, error);
+    if (code == OK)
+        code = schema_put(schema, "tokens", COLUMN_LIST_U32, 0, error);
+    if (code == OK && settings->offsets)
+        code = schema_put(schema, "offsets", COLUMN_LIST_U32, 0, error);
+    return code;
 }
 
 static enum error_code tokenize_prepare(const void *given, const char *path,
                                         struct error *error)
 {
-    struct bytes content = {0};
-    struct token_list list;
-    enum split_pattern pattern = SPLIT_R50K;
-    struct arena *work = arena_create(WORK_BLOCK, 0);
-    if (!work)
-        return error_set(error, ERROR_MEMORY, "no memory to compile a vocabulary");
-    enum error_code code = load_tokens(given, work, &list, &pattern, error);
-    if (code == OK) {
-        unsigned char head[HEAD_SIZE] = {0};
-        store_u32(head, HEAD_MAGIC);
-        store_u32(head + 4, (uint32_t)pattern);
-        bytes_put(&content, head, sizeof head);
-        code = vocabulary_build(&list, work, &content, error);
-        if (code != OK)
-            (void)error_wrap(error, "vocabulary \"%s\"",
-                             ((const struct tokenize_options *)given)->vocabulary);
-    }
-    if (code == OK)
-        code = write_file(path, &content, error);
-    bytes_clear(&content);
-    arena_destroy(work);
-    return code;
+    struct encode_options encoding = encode_options_of(given);
+    struct tokenizer_wish wish = wish_of(given, &encoding);
+    return tokenizer_file_prepare(&wish, path, error);
 }
 
 /* With the special tokens, which stand a little above the rest. */
@@ -285,132 +222,195 @@ static enum error_code tokenize_count_ids(const void *given, uint64_t *count,
 static enum error_code tokenize_open(struct stage *self, struct error *error)
 {
     struct tokenize_state *state = self->state;
-    const unsigned char *prepared = self->prepared;
-    if (!prepared || self->prepared_size < HEAD_SIZE ||
-        load_u32(prepared) != HEAD_MAGIC || load_u32(prepared + 4) >= SPLIT_PATTERN_COUNT)
-        return error_set(error, ERROR_DAMAGED, "not a prepared vocabulary");
-    state->pattern = (enum split_pattern)load_u32(prepared + 4);
-    enum error_code code = vocabulary_open(
-        prepared + HEAD_SIZE, self->prepared_size - HEAD_SIZE, &state->vocabulary, error);
-    if (code != OK)
-        return code;
-    return text_encoder_init(&state->encoder, &state->vocabulary, state->pattern,
-                             self->run, error);
+    state->options = encode_options_of(self->options);
+    return tokenizer_open(self->prepared, self->prepared_size, self->run,
+                          &state->tokenizer, error);
 }
 
-/* Text between special tokens is encoded as texts of their own; ids go to `ids`. */
-static enum error_code encode_with_specials(struct tokenize_state *state,
-                                            const unsigned char *text, size_t size,
-                                            struct arena *scratch, uint32_t *ids,
-                                            size_t *count, struct error *error)
+static void tokenize_close(struct stage *self)
 {
-    size_t begin = 0, total = 0;
-    while (begin < size) {
-        struct special_token special;
-        bool is_found = special_token_find(state->pattern, text, size, begin, &special);
-        size_t end = is_found ? special.begin : size;
-        size_t written = 0;
-        enum error_code code =
-            text_encoder_run(&state->encoder, text + begin, end - begin, scratch,
-                             ids + total, &written, error);
-        if (code != OK)
-            return code;
-        total += written;
-        begin = end;
-        if (is_found) {
-            ids[total++] = special.id;
-            begin = special.end;
-        }
-    }
-    *count = total;
-    return OK;
+    struct tokenize_state *state = self->state;
+    bytes_clear(&state->spelt);
 }
 
-/* Reject the rows with the text of a special token. */
-static void refuse_rows(const struct tokenize_state *state, const struct column *text,
-                        uint32_t count, struct stage_output *output)
-{
-    for (uint32_t row = 0; row < count; row++) {
-        struct special_token special;
-        size_t size = (size_t)(text->offsets[row + 1] - text->offsets[row]);
-        if (size == 0 || !column_is_valid(text, row))
-            continue;
-        const char *bytes = (const char *)text->data + text->offsets[row];
-        if (!special_token_find(state->pattern, (const unsigned char *)bytes, size, 0,
-                                &special))
-            continue;
-        char detail[128];
-        (void)snprintf(detail, sizeof detail, "\"%.*s\" at byte %zu",
-                       (int)(special.end - special.begin), bytes + special.begin,
-                       special.begin);
-        stage_output_reject(output, row, "special_token", detail);
-    }
-}
+struct rows { /* the encodings of a batch */
+    const struct column *text;
+    uint32_t count;
+    struct encoding *encodings; /* (count) */
+    uint32_t *ids;              /* all of them, one row behind the other; NULL: they are
+                                 * not laid out so */
+    struct arena *arena;        /* of `ids` */
+    size_t total;
+};
 
-static enum error_code encode_row(struct stage *self, const struct column *text,
-                                  uint32_t row, uint32_t *ids, size_t *count,
-                                  struct error *error)
+/* Room for all ids in the arena of the result, where it can be told beforehand. */
+static enum error_code make_room(struct stage *self, struct rows *rows,
+                                 struct stage_output *output, struct error *error)
 {
     const struct tokenize_options *settings = self->options;
     struct tokenize_state *state = self->state;
-    size_t size = (size_t)(text->offsets[row + 1] - text->offsets[row]);
-    *count = 0;
-    if (size == 0 || !column_is_valid(text, row))
+    size_t size = (size_t)(rows->text->offsets[rows->count] - rows->text->offsets[0]);
+    size_t room =
+        settings->offsets ? 0 : tokenizer_room(state->tokenizer, size, rows->count);
+    rows->encodings = ARENA_NEW(self->scratch, struct encoding, rows->count);
+    rows->arena = settings->counts_only ? self->scratch : stage_output_arena(output);
+    if (room > 0)
+        rows->ids = ARENA_RAW(rows->arena, uint32_t, room);
+    if (!rows->encodings || (room > 0 && !rows->ids))
+        return error_set(error, ERROR_MEMORY, "no memory for the tokens of %zu bytes",
+                         size);
+    return OK;
+}
+
+/* Do the tokens spell the text? Else the row is rejected. */
+static enum error_code check_spelling(struct stage *self, const struct encoding *encoding,
+                                      const unsigned char *text, size_t size,
+                                      uint32_t row, struct stage_output *output,
+                                      struct error *error)
+{
+    struct tokenize_state *state = self->state;
+    struct bytes *spelt = &state->spelt;
+    char detail[64];
+    bytes_reset(spelt);
+    enum error_code code =
+        tokenizer_decode(state->tokenizer, encoding->ids + encoding->text_begin,
+                         encoding->text_end - encoding->text_begin, true, spelt, error);
+    if (code != OK)
+        return code;
+    if (spelt->size == size && (size == 0 || memcmp(spelt->data, text, size) == 0))
         return OK;
-    const unsigned char *bytes = (const unsigned char *)text->data + text->offsets[row];
-    if (settings->special == SPECIAL_TOKENS)
-        return encode_with_specials(state, bytes, size, self->scratch, ids, count, error);
-    return text_encoder_run(&state->encoder, bytes, size, self->scratch, ids, count,
-                            error);
+    size_t at = 0;
+    while (at < size && at < spelt->size && spelt->data[at] == text[at])
+        at++;
+    (void)snprintf(detail, sizeof detail,
+                   "the tokens spell another text from byte %zu on", at);
+    stage_output_reject(output, row, "round_trip", detail);
+    return OK;
+}
+
+static enum error_code encode_row(struct stage *self, struct rows *rows, uint32_t row,
+                                  struct stage_output *output, struct error *error)
+{
+    const struct tokenize_options *settings = self->options;
+    struct tokenize_state *state = self->state;
+    struct encoding *encoding = rows->encodings + row;
+    struct error found = {0};
+    const unsigned char *text = column_row(rows->text, row);
+    size_t size = (size_t)column_row_length(rows->text, row);
+    enum error_code code;
+    if (!column_is_valid(rows->text, row))
+        return OK;
+    if (size > TEXT_MAX) {
+        stage_output_reject(output, row, "text_too_large", NULL);
+        return OK;
+    }
+    if (rows->ids)
+        code =
+            tokenizer_encode_to(state->tokenizer, text, size, &state->options,
+                                self->scratch, rows->ids + rows->total, encoding, &found);
+    else
+        code = tokenizer_encode(state->tokenizer, text, size, &state->options,
+                                self->scratch, encoding, &found);
+    if (code == ERROR_RECORD) {
+        stage_output_reject(output, row, "special_token", found.text);
+        *encoding = (struct encoding){0};
+        return OK;
+    }
+    if (code != OK)
+        return error_set(error, code, "%s", found.text);
+    rows->total += encoding->count;
+    return settings->check_round_trip
+               ? check_spelling(self, encoding, text, size, row, output, error)
+               : OK;
+}
+
+/* ---- columns ---- */
+
+static enum error_code put_counts(const struct rows *rows, struct stage_output *output,
+                                  struct error *error)
+{
+    int64_t *counts = ARENA_NEW(stage_output_arena(output), int64_t, rows->count);
+    if (!counts)
+        return error_set(error, ERROR_MEMORY, "no memory for the numbers of tokens");
+    for (uint32_t row = 0; row < rows->count; row++)
+        counts[row] = (int64_t)rows->encodings[row].count;
+    const struct column column = {.name = "token_count",
+                                  .type = COLUMN_I64,
+                                  .validity = rows->text->validity,
+                                  .data = counts};
+    return stage_output_set(output, &column, error);
+}
+
+/* A column of lists with `each` numbers a token: the ids, or their offsets. */
+static enum error_code put_lists(const struct rows *rows, const char *name, size_t each,
+                                 struct stage_output *output, struct error *error)
+{
+    struct arena *arena = stage_output_arena(output);
+    uint32_t *data = each == 1 ? rows->ids : NULL;
+    if (data)
+        arena_trim(arena, data, rows->total * sizeof *data);
+    uint64_t *offsets = ARENA_RAW(arena, uint64_t, (size_t)rows->count + 1);
+    bool is_gathered = data == NULL;
+    if (is_gathered)
+        data = ARENA_RAW(arena, uint32_t, rows->total * each);
+    if (!offsets || !data)
+        return error_set(error, ERROR_MEMORY, "no memory for %zu tokens", rows->total);
+    offsets[0] = 0;
+    for (uint32_t row = 0; row < rows->count; row++) {
+        const struct encoding *encoding = rows->encodings + row;
+        const uint32_t *from = each == 1 ? encoding->ids : encoding->offsets;
+        size_t numbers = encoding->count * each;
+        if (is_gathered && numbers > 0)
+            memcpy(data + offsets[row], from, numbers * sizeof *data);
+        offsets[row + 1] = offsets[row] + numbers;
+    }
+    const struct column column = {.name = name,
+                                  .type = COLUMN_LIST_U32,
+                                  .validity = rows->text->validity,
+                                  .offsets = offsets,
+                                  .data = data};
+    return stage_output_set(output, &column, error);
 }
 
 static enum error_code tokenize_process(struct stage *self, const struct batch *in,
                                         struct stage_output *output, struct error *error)
 {
-    const struct column *text = batch_column(in, "text");
-    if (!text || text->type != COLUMN_UTF8)
+    const struct tokenize_options *settings = self->options;
+    struct tokenize_state *state = self->state;
+    struct rows rows = {.text = batch_column(in, "text"), .count = in->count};
+    if (!rows.text || rows.text->type != COLUMN_UTF8)
         return error_set(error, ERROR_FATAL, "no column \"text\" to tokenize");
-    if (((const struct tokenize_options *)self->options)->special == SPECIAL_REFUSE)
-        refuse_rows(self->state, text, in->count, output);
-    /* A token has at least one byte. */
-    size_t size = (size_t)(text->offsets[in->count] - text->offsets[0]);
-    struct arena *arena = stage_output_arena(output);
-    uint64_t *offsets = ARENA_RAW(arena, uint64_t, (size_t)in->count + 1);
-    uint32_t *ids = size < SIZE_MAX / 8
-                        ? ARENA_RAW(arena, uint32_t, size + TEXT_ENCODER_SLACK)
-                        : NULL;
-    if (!offsets || !ids)
-        return error_set(error, ERROR_MEMORY, "no memory for the tokens of %zu bytes",
-                         size);
-    size_t total = 0;
-    offsets[0] = 0;
-    for (uint32_t row = 0; row < in->count; row++) {
-        size_t count = 0;
-        enum error_code code = encode_row(self, text, row, ids + total, &count, error);
-        if (code != OK)
-            return code;
-        total += count;
-        offsets[row + 1] = total;
-    }
-    arena_trim(arena, ids, total * sizeof *ids);
-    const struct column tokens = {.name = "tokens",
-                                  .type = COLUMN_LIST_U32,
-                                  .validity = text->validity,
-                                  .offsets = offsets,
-                                  .data = ids};
-    return stage_output_set(output, &tokens, error);
+    enum error_code code = make_room(self, &rows, output, error);
+    for (uint32_t row = 0; code == OK && row < rows.count; row++)
+        code = encode_row(self, &rows, row, output, error);
+    if (state->spelt.capacity > KEPT_MAX)
+        bytes_clear(&state->spelt);
+    if (code != OK)
+        return code;
+    if (settings->counts_only)
+        return put_counts(&rows, output, error);
+    code = put_lists(&rows, "tokens", 1, output, error);
+    if (code == OK && settings->offsets)
+        code = put_lists(&rows, "offsets", 2, output, error);
+    return code;
 }
 
 const struct stage_type stage_tokenize = {
     .name = "tokenize",
     .summary = "Split text into subword tokens",
     .description =
-        "Byte-pair encoding with the vocabularies and patterns of tiktoken: the ids are "
-        "those of the reference implementation. Text is cut into pieces by the pattern, "
-        "with character classes of Unicode 16.0, and the bytes of each piece are merged, "
-        "the lowest rank first. Text is taken as it is: pattern qwen expects the stage "
-        "normalize with form NFC before it. Bytes that are not UTF-8 are characters of "
-        "their own. A record without text gets no tokens (null).",
+        "The ids are those of the reference implementation of the vocabulary's format: "
+        "tiktoken, Hugging Face's tokenizers, SentencePiece. Character classes are those "
+        "of Unicode 16.0, BERT's of Unicode 8.0. What a file asks for and is not "
+        "supported is refused, never ignored; truncation and padding that it asks for "
+        "are left to max_length. With a .tiktoken file and pattern qwen text is taken as "
+        "it is: Qwen expects the stage normalize with form NFC before it. Bytes that are "
+        "not UTF-8 are characters of their own, and left out where the vocabulary has no "
+        "token for them. Offsets of a token of byte-level vocabularies are its own "
+        "bytes, "
+        "also within a character; tokens of the template have 0, 0. A record without "
+        "text "
+        "gets no tokens (null).",
     .traits = STAGE_STATELESS | STAGE_REPRODUCIBLE | STAGE_ONE_TO_ONE,
     .columns = columns,
     .options = options,
@@ -421,4 +421,5 @@ const struct stage_type stage_tokenize = {
     .count_ids = tokenize_count_ids,
     .open = tokenize_open,
     .process = tokenize_process,
+    .close = tokenize_close,
 };

@@ -12,6 +12,7 @@
 
 #include "core/stage.h"
 #include "core/stage_output.h"
+#include "tests/json_vocabulary.h"
 #include "tests/small_vocabulary.h"
 #include "tests/text_goldens.h"
 
@@ -249,6 +250,107 @@ static void refuse_quarantines_the_record_alone(void **state)
     bench_end(&bench);
 }
 
+/* ---- other columns ---- */
+
+static void set_bool(struct bench *bench, const char *name)
+{
+    bool yes = true;
+    memcpy(option_at(bench, name), &yes, sizeof yes);
+}
+
+static void bench_begin_json(struct bench *bench)
+{
+    bench_begin(bench);
+    struct bytes file = json_vocabulary();
+    write_vocabulary(bench, file.data, file.size);
+    bytes_clear(&file);
+    set_choice(bench, "pattern", PATTERN_AUTO);
+}
+
+static void offsets_are_two_a_token(void **state)
+{
+    (void)state;
+    static const uint32_t wanted[] = {0, 3, 3, 4, 0, 0, 0, 2, 2, 3};
+    for (int turn = 0; turn < 2; turn++) {
+        struct bench bench;
+        struct stage_output output;
+        if (turn == 0)
+            bench_begin(&bench);
+        else
+            bench_begin_json(&bench);
+        set_bool(&bench, "offsets");
+        if (turn == 1)
+            set_bool(&bench, "add_special");
+        bench_open(&bench);
+        static const char *const texts[] = {"abcd", NULL};
+        static const char *const marked[] = {"abb", NULL};
+        const struct batch *out = process(&bench, turn ? marked : texts, 2, &output);
+        const struct column *offsets = batch_column(out, "offsets");
+        assert_non_null(offsets);
+        assert_int_equal(offsets->type, COLUMN_LIST_U32);
+        assert_int_equal(column_row_length(offsets, 0), turn ? 6 : 4);
+        assert_memory_equal(column_row(offsets, 0), wanted + (turn ? 4 : 0),
+                            (turn ? 6 : 4) * sizeof *wanted);
+        assert_false(column_is_valid(offsets, 1));
+        bench_end(&bench);
+    }
+}
+
+static void counts_stand_in_place_of_tokens(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stage_output output;
+    bench_begin(&bench);
+    set_bool(&bench, "counts_only");
+    bench_open(&bench);
+    static const char *const texts[] = {"abcd", "", NULL, "xyz"};
+    const struct batch *out = process(&bench, texts, 4, &output);
+    const struct column *counts = batch_column(out, "token_count");
+    assert_non_null(counts);
+    assert_null(batch_column(out, "tokens"));
+    static const int64_t wanted[] = {2, 0, 0, 3};
+    assert_memory_equal(counts->data, wanted, sizeof wanted);
+    assert_false(column_is_valid(counts, 2));
+    bench_end(&bench);
+}
+
+static void tokens_past_the_limit_are_cut_off(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stage_output output;
+    int64_t most = 3;
+    bench_begin_json(&bench);
+    set_bool(&bench, "add_special");
+    memcpy(option_at(&bench, "max_length"), &most, sizeof most);
+    bench_open(&bench);
+    static const char *const texts[] = {"ababab", "b"};
+    const struct batch *out = process(&bench, texts, 2, &output);
+    CHECK_ROW(out, 0, 1, 262, 261);
+    CHECK_ROW(out, 1, 1, 258, 260);
+    bench_end(&bench);
+}
+
+static void a_text_that_tokens_do_not_spell_is_rejected(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct stage_output output;
+    bench_begin_json(&bench);
+    set_bool(&bench, "check_round_trip");
+    set_bool(&bench, "add_special");
+    bench_open(&bench);
+    static const char *const texts[] = {"ab  \xc3\xa9\n", "a\xe2\x96\x81", "", " b "};
+    const struct batch *out = process(&bench, texts, 4, &output);
+    assert_int_equal(out->count, 3);
+    assert_true(output.verdicts[1].is_reject);
+    assert_string_equal(output.verdicts[1].reason, "round_trip");
+    assert_string_equal(output.verdicts[1].detail,
+                        "the tokens spell another text from byte 1 on");
+    bench_end(&bench);
+}
+
 /* ---- plan ---- */
 
 static enum error_code plan(struct bench *bench, bool has_text)
@@ -262,8 +364,9 @@ static enum error_code plan(struct bench *bench, bool has_text)
         stage_tokenize.plan(bench->options, &schema, &place, &bench->error);
     if (code == OK) {
         const struct schema_field *tokens = schema_find(&schema, "tokens");
-        assert_non_null(tokens);
-        assert_int_equal(tokens->type, COLUMN_LIST_U32);
+        const struct schema_field *counts = schema_find(&schema, "token_count");
+        assert_true((tokens != NULL) != (counts != NULL));
+        assert_int_equal(tokens ? tokens->type : COLUMN_LIST_U32, COLUMN_LIST_U32);
     } else {
         assert_int_equal(bench->error.where.line, 7);
     }
@@ -289,7 +392,7 @@ static void plan_needs_text(void **state)
     bench_end(&bench);
 }
 
-static void plan_refuses_what_is_no_tiktoken_file(void **state)
+static void plan_refuses_what_is_no_vocabulary(void **state)
 {
     (void)state;
     static const char *const contents[] = {"{\"version\": \"1.0\"}\n",
@@ -309,7 +412,7 @@ static void plan_refuses_what_is_no_tiktoken_file(void **state)
         bench_begin(&bench);
         write_vocabulary(&bench, contents[i], strlen(contents[i]));
         assert_int_equal(plan(&bench, true), ERROR_CONFIG);
-        assert_non_null(strstr(bench.error.text, "is no usable .tiktoken file"));
+        assert_non_null(strstr(bench.error.text, bench.vocabulary)); /* names the file */
         bench_end(&bench);
     }
 }
@@ -368,6 +471,42 @@ static void plan_refuses_add_special(void **state)
     memcpy(option_at(&bench, "add_special"), &yes, sizeof yes);
     assert_int_equal(plan(&bench, true), ERROR_CONFIG);
     assert_non_null(strstr(bench.error.text, "template"));
+    bench_end(&bench);
+}
+
+static void plan_refuses_options_that_contradict_each_other(void **state)
+{
+    (void)state;
+    struct bench bench;
+    int64_t most = 3;
+    bench_begin(&bench);
+    set_bool(&bench, "counts_only");
+    assert_int_equal(plan(&bench, true), OK);
+    set_bool(&bench, "offsets");
+    assert_int_equal(plan(&bench, true), ERROR_CONFIG);
+    assert_non_null(strstr(bench.error.text, "counts_only"));
+    bench_end(&bench);
+    bench_begin(&bench);
+    set_bool(&bench, "check_round_trip");
+    assert_int_equal(plan(&bench, true), OK);
+    memcpy(option_at(&bench, "max_length"), &most, sizeof most);
+    assert_int_equal(plan(&bench, true), ERROR_CONFIG);
+    assert_non_null(strstr(bench.error.text, "max_length"));
+    bench_end(&bench);
+}
+
+static void plan_refuses_a_round_trip_that_none_makes(void **state)
+{
+    (void)state;
+    static const char words[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##a\n";
+    struct bench bench;
+    bench_begin(&bench);
+    write_vocabulary(&bench, words, sizeof words - 1);
+    set_choice(&bench, "pattern", PATTERN_AUTO);
+    assert_int_equal(plan(&bench, true), OK);
+    set_bool(&bench, "check_round_trip");
+    assert_int_equal(plan(&bench, true), ERROR_CONFIG);
+    assert_non_null(strstr(bench.error.text, "round trip"));
     bench_end(&bench);
 }
 
@@ -446,13 +585,19 @@ int main(void)
         cmocka_unit_test(special_text_is_text_by_default),
         cmocka_unit_test(special_tokens_get_their_ids),
         cmocka_unit_test(refuse_quarantines_the_record_alone),
+        cmocka_unit_test(offsets_are_two_a_token),
+        cmocka_unit_test(counts_stand_in_place_of_tokens),
+        cmocka_unit_test(tokens_past_the_limit_are_cut_off),
+        cmocka_unit_test(a_text_that_tokens_do_not_spell_is_rejected),
         cmocka_unit_test(plan_adds_the_column),
         cmocka_unit_test(plan_needs_text),
-        cmocka_unit_test(plan_refuses_what_is_no_tiktoken_file),
+        cmocka_unit_test(plan_refuses_what_is_no_vocabulary),
         cmocka_unit_test(plan_refuses_what_cannot_be_read),
         cmocka_unit_test(plan_asks_for_the_pattern_of_an_unknown_vocabulary),
         cmocka_unit_test(plan_knows_the_published_vocabularies),
         cmocka_unit_test(plan_refuses_add_special),
+        cmocka_unit_test(plan_refuses_options_that_contradict_each_other),
+        cmocka_unit_test(plan_refuses_a_round_trip_that_none_makes),
         cmocka_unit_test(plan_refuses_an_id_that_a_special_token_has),
         cmocka_unit_test(plan_takes_an_artefact_with_a_pattern),
         cmocka_unit_test(plan_refuses_a_vocabulary_that_is_not_complete),
