@@ -8,6 +8,7 @@
 #include "core/stage.h"
 #include "stages/kernels/tokenizer.h"
 #include "stages/kernels/tokenizer_file.h"
+#include "stages/kernels/tokenizer_spec.h"
 
 struct tokenize_options {
     const char *vocabulary;
@@ -23,7 +24,11 @@ struct tokenize_state {
     struct bytes spelt; /* owned: what the tokens of a row spell */
 };
 
-enum { TEXT_MAX = 1 << 30, KEPT_MAX = 16 << 20 /* of a buffer, from batch to batch */ };
+enum {
+    WORK_BLOCK = 4 << 20,
+    TEXT_MAX = 1 << 30,
+    KEPT_MAX = 16 << 20 /* of a buffer, from batch to batch */
+};
 
 static const char *const pattern_choices[] = {"auto",  "r50k",   "p50k", "cl100k",
                                               "o200k", "llama3", "qwen", NULL};
@@ -196,23 +201,18 @@ static enum error_code tokenize_prepare(const void *given, const char *path,
     return tokenizer_file_prepare(&wish, path, error);
 }
 
-/* With the special tokens, which stand a little above the rest. */
 static enum error_code tokenize_count_ids(const void *given, uint64_t *count,
                                           struct error *error)
 {
-    enum { SPECIAL_RANGE = 4096 };
-    struct token_list list;
-    enum split_pattern pattern = SPLIT_R50K;
+    const struct tokenize_options *settings = given;
+    const struct tokenizer_spec *spec;
     struct arena *work = arena_create(WORK_BLOCK, 0);
     if (!work)
         return error_set(error, ERROR_MEMORY, "no memory to read a vocabulary");
-    enum error_code code = load_tokens(given, work, &list, &pattern, error);
-    if (code == OK) {
-        *count = list.id_limit;
-        for (uint32_t i = 0; i < SPECIAL_RANGE; i++)
-            if (special_token_has_id(pattern, list.id_limit + i))
-                *count = (uint64_t)list.id_limit + i + 1;
-    }
+    struct tokenizer_wish wish = wish_of(settings, NULL);
+    enum error_code code = tokenizer_read(wish.path, wish.pattern, work, &spec, error);
+    if (code == OK)
+        *count = spec->model.id_limit;
     arena_destroy(work);
     return code;
 }
