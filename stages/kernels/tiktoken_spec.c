@@ -79,23 +79,19 @@ static enum error_code fill_model(const struct token_list *list, struct arena *a
     return OK;
 }
 
-static enum error_code fill_specials(enum split_pattern pattern,
-                                     const struct token_list *list, struct arena *arena,
+/* Those whose id is a rank, too, are there: tokenizer_check() refuses them where they are
+ * asked for. */
+static enum error_code fill_specials(enum split_pattern pattern, struct arena *arena,
                                      struct tokenizer_spec *spec, struct error *error)
 {
     struct special_token_text token;
-    unsigned char *is_rank = ARENA_NEW(arena, unsigned char, list->id_limit);
     size_t count = 0;
     while (special_token_list(pattern, count, &token))
         count++;
     struct added_token *added = ARENA_NEW(arena, struct added_token, count + 1);
-    if (!added || !is_rank)
+    if (!added)
         return error_set(error, ERROR_MEMORY, "no memory to read a vocabulary");
-    for (uint32_t i = 0; i < list->count; i++)
-        is_rank[list->ids[i]] = 1;
     for (size_t i = 0; special_token_list(pattern, i, &token); i++) {
-        if (token.id < list->id_limit && is_rank[token.id])
-            continue;
         size_t size = strlen(token.text);
         char *text = arena_copy_text(arena, token.text, size);
         if (!text)
@@ -147,7 +143,7 @@ enum error_code tiktoken_spec_read(const unsigned char *text, size_t size,
     if (code == OK)
         code = fill_model(&list, arena, &read.model, error);
     if (code == OK)
-        code = fill_specials(settled, &list, arena, &read, error);
+        code = fill_specials(settled, arena, &read, error);
     if (code == OK)
         code = fill_parts(settled, arena, &read, error);
     if (code == OK)

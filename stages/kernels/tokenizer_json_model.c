@@ -1,4 +1,6 @@
 /* tokenizer_json_model.c - the model of a tokenizer.json */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/arena.h"
@@ -274,6 +276,36 @@ static enum error_code read_wordpiece(const struct json_place *place, bool is_by
 }
 
 /* [["token", score], ...]; ids are places in the list. */
+/* The number that Hugging Face's reader makes of the shortest decimal that stands for
+ * `value`: serde_json takes the digits as an integer, rounds that, and multiplies or
+ * divides by a power of ten. The last bit may differ from the nearest double, and decides
+ * between segmentations that are equally likely. */
+static double round_as_reference(double value)
+{
+    enum { DIGITS_MAX = 17, EXPONENT_MAX = 300 };
+    char text[40];
+    int digits = 0, length = 0;
+    do
+        length = snprintf(text, sizeof text, "%.*e", digits++, value);
+    while (digits < DIGITS_MAX && strtod(text, NULL) != value);
+    uint64_t significand = 0;
+    const char *at = text + (text[0] == '-');
+    for (; at < text + length && *at != 'e'; at++) {
+        if (*at != '.')
+            significand = significand * 10 + (uint64_t)(*at - '0');
+    }
+    if (at == text + length)
+        return value; /* not finite */
+    long exponent = strtol(at + 1, NULL, 10) - (digits - 1);
+    if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX)
+        return value;
+    char power[16];
+    (void)snprintf(power, sizeof power, "1e%ld", exponent < 0 ? -exponent : exponent);
+    double ten = strtod(power, NULL);
+    double read = exponent < 0 ? (double)significand / ten : (double)significand * ten;
+    return text[0] == '-' ? -read : read;
+}
+
 static enum error_code read_scored_tokens(const struct json_place *place,
                                           struct spec_builder *builder,
                                           struct error *error)
@@ -296,7 +328,8 @@ static enum error_code read_scored_tokens(const struct json_place *place,
             return place_refuse(&item, error, "is not a token and its score");
         if (id >= TOKEN_ID_LIMIT)
             return place_refuse(&item, error, "more than %d tokens", TOKEN_ID_LIMIT);
-        code = spec_builder_add_token(builder, token, id, score, error);
+        code =
+            spec_builder_add_token(builder, token, id, round_as_reference(score), error);
     }
     return code;
 }
