@@ -148,18 +148,31 @@ struct word {
     size_t slot;
 };
 
-/* Write the way through a word, and remember it. `limit`: what it holds for. */
-static void write_way(struct unigram_state *self, struct writer *writer,
-                      const struct word *word, struct path_node *nodes, uint32_t limit,
-                      double *base)
+/* Remember the way from 0 through a word, which holds up to `limit`: never another one.
+ * Unknown ids can be kept where they stand for themselves in the output. */
+static void remember_way(struct unigram_state *self, const struct word *word,
+                         const unsigned char *text, const struct path_node *nodes,
+                         uint32_t limit)
 {
     const struct unigram_table *table = &self->table;
-    const unsigned char *text = writer->text + word->begin;
-    uint32_t kept[WORD_LARGE_IDS];
-    size_t count = 0;
-    /* Where an unknown id stands for itself in the output it can be kept. */
     bool keeps_unknown = table->is_float && !table->byte_fallback;
-    bool is_kept = word->key != NULL;
+    uint32_t ids[WORD_LARGE_IDS];
+    size_t first = WORD_LARGE_IDS;
+    for (size_t end = word->size; end > 0; end = nodes[end].start) {
+        if (first == 0 || (nodes[end].id == table->unknown && !keeps_unknown))
+            return;
+        ids[--first] = nodes[end].id;
+    }
+    word_cache_put(&self->cache, *word->key, word->slot, text, word->size, ids + first,
+                   WORD_LARGE_IDS - first, limit);
+}
+
+/* Write the way through a word. */
+static void write_way(struct writer *writer, const struct word *word,
+                      struct path_node *nodes, double *base)
+{
+    const struct unigram_table *table = writer->table;
+    const unsigned char *text = writer->text + word->begin;
     turn_way(nodes, word->size);
     for (size_t at = 0; at < word->size; at = nodes[at].start) {
         uint32_t id = nodes[at].id;
@@ -168,18 +181,11 @@ static void write_way(struct unigram_state *self, struct writer *writer,
             unigram_path_add(table, *base, piece_score(table, id, text + at, end - at));
         if (id == table->unknown) {
             put_unknown(writer, word->begin + at, word->begin + end);
-            is_kept = is_kept && keeps_unknown;
         } else {
             flush_run(writer);
             put_id(writer, id, word->begin + at, word->begin + end);
         }
-        if (count < WORD_LARGE_IDS)
-            kept[count] = id;
-        count++;
     }
-    if (is_kept && count <= WORD_LARGE_IDS)
-        word_cache_put(&self->cache, *word->key, word->slot, text, word->size, kept,
-                       count, limit);
 }
 
 /* Does what is remembered hold behind this sum? Hugging Face's sums from 0 are what was
@@ -207,13 +213,15 @@ static enum error_code search_word(struct unigram_state *self, struct writer *wr
         is_found = unigram_path_find_limit(table, text, word->size, room.nodes,
                                            room.seconds, &limit);
         holds = limit_holds(table, limit, *base);
+        if (is_found)
+            remember_way(self, word, text, room.nodes, limit);
     }
     if (is_found && !holds)
         is_found = unigram_path_find(table, text, word->size, *base, room.nodes);
     if (!is_found)
         return error_set(error, ERROR_RECORD,
                          "a character is in no token, and there is no unknown token");
-    write_way(self, writer, word, room.nodes, limit, base);
+    write_way(writer, word, room.nodes, base);
     return OK;
 }
 

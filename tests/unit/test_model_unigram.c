@@ -120,6 +120,33 @@ static void the_best_sum_wins_and_of_equal_ones_the_earliest_start(void **state)
     coder_close(&coder);
 }
 
+/* Behind a large sum rounding decides for "ab"; that must not be remembered. */
+static void what_rounding_decides_is_not_remembered(void **state)
+{
+    (void)state;
+    enum { PAIRS = 60000 };
+    struct bytes file = {0}, text = {0};
+    struct coder coder;
+    uint32_t *ids;
+    write_begin(&file);
+    write_piece(&file, "a", -1, WRITE_NORMAL);         /* 3 */
+    write_piece(&file, "b", -1, WRITE_NORMAL);         /* 4 */
+    write_piece(&file, "ab", -2.00001f, WRITE_NORMAL); /* 5 */
+    write_piece(&file, S, -1, WRITE_NORMAL);           /* 6 */
+    write_end(&file, WRITE_UNIGRAM, 0);
+    open_file(&coder, &file);
+    for (size_t i = 0; i < PAIRS; i++)
+        bytes_put(&text, S "b", 4);
+    bytes_put(&text, S "ab", 5);
+    size_t count = coder_encode(&coder, text.data, text.size, &ids, NULL);
+    assert_int_equal(count, 2 * PAIRS + 2);
+    assert_int_equal(ids[count - 1], 5);
+    free(ids);
+    CHECK_IDS(&coder, S "ab", 6, 3, 4);
+    bytes_clear(&text);
+    coder_close(&coder);
+}
+
 static void user_defined_pieces_cost_next_to_nothing(void **state)
 {
     (void)state;
@@ -414,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_sum_wins_and_of_equal_ones_the_earliest_start),
+        cmocka_unit_test(what_rounding_decides_is_not_remembered),
         cmocka_unit_test(user_defined_pieces_cost_next_to_nothing),
         cmocka_unit_test(unknown_characters_become_bytes),
         cmocka_unit_test(a_run_of_unknown_characters_is_one_piece),
