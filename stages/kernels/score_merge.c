@@ -93,7 +93,7 @@ static uint32_t first_symbol(const struct score_table *table, const unsigned cha
 
 /* ---- short words: look at all pairs for the best one ---- */
 
-enum { LANES = 8 };
+enum { LANES = 4 };
 
 struct scan {
     const struct score_table *table;

@@ -14,6 +14,12 @@ static inline uint64_t mark_others(uint64_t word)
     return (word & highs) | ((word - ones * ' ') & ~word & highs);
 }
 
+/* ASCII, but neither a letter nor a digit. */
+static inline bool is_sign(unsigned char at)
+{
+    return (unsigned)(at | 0x20) - 'a' > 25 && (unsigned)at - '0' > 9;
+}
+
 /* The usual word: at most one U+2581, at most 15 bytes of ASCII, and the next U+2581 or a
  * control character to cut at. Its end, or 0: it is another. Of `word` 24 bytes can be
  * read. */
@@ -26,27 +32,26 @@ static inline size_t usual_word(const struct word_cut *cut, const unsigned char 
     memcpy(&high, word + begin + 8, 8);
     uint64_t low_marks = mark_others(low), high_marks = mark_others(high);
     size_t length;
-    if (low_marks != 0) {
-        unsigned mark = TRAILING_ZEROS(low_marks) - 7; /* bits in front of the byte */
-        length = mark / 8;
-        low = mark == 0 ? 0 : low << (64 - mark) >> (64 - mark);
-        high = 0;
-    } else if (high_marks != 0) {
-        unsigned mark = TRAILING_ZEROS(high_marks) - 7;
-        length = 8 + mark / 8;
-        high = mark == 0 ? 0 : high << (64 - mark) >> (64 - mark);
-    } else {
+    if (low_marks != 0)
+        length = TRAILING_ZEROS(low_marks) / 8;
+    else if (high_marks != 0)
+        length = 8 + TRAILING_ZEROS(high_marks) / 8;
+    else
         return 0;
-    }
     const unsigned char *stop = word + begin + length;
     if (length == 0 && spaces == 0 && stop[0] < ' ' && stop[1] < 128 &&
-        !word_joins_ascii(cut, stop[0], stop[1])) {
-        low = stop[0];
+        !word_joins_ascii(cut, stop[0], stop[1]))
         length = 1;
-    } else if (length == 0 || (stop[0] < ' ' ? word_joins_ascii(cut, stop[-1], stop[0])
-                                             : !word_is_space(stop))) {
+    else if (length == 0 || (stop[0] < ' ' ? word_joins_ascii(cut, stop[-1], stop[0])
+                                           : !word_is_space(stop)))
         return 0;
-    }
+    else if (length > 1 && is_sign(stop[-1]) &&
+             !word_joins_ascii(cut, stop[-2], stop[-1]))
+        length--;
+    unsigned low_bits = length < 8 ? (unsigned)(64 - 8 * length) : 0;
+    unsigned high_bits = length > 8 ? (unsigned)(64 - 8 * (length - 8)) : 0;
+    low = low << low_bits >> low_bits;
+    high = length > 8 ? high << high_bits >> high_bits : 0;
     *key = (struct word_key){.low = low,
                              .high = high | (uint64_t)(length << 4 | spaces) << 56};
     return begin + length;

@@ -26,7 +26,7 @@ enum {
     WORD_IN_LARGE = 15, /* as a count: see the large table */
     WORD_LARGE_MAX = 60,
     WORD_LARGE_IDS = 16,
-    WORD_SMALL_BITS = 19, /* slots: 16 MiB */
+    WORD_SMALL_BITS = 20, /* slots: 32 MiB */
     WORD_LARGE_BITS = 16, /* slots: 8 MiB */
     WORD_ID_MAX = (1 << 24) - 1
 };

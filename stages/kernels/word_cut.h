@@ -4,7 +4,8 @@
  * model makes of either side does not depend on the other. Parts that recur, words mostly,
  * can then be remembered. Whether a place that could be cut is cut never changes a result,
  * so the rules here are about speed alone: text is cut in front of U+2581 and at control
- * characters, and longer parts wherever they can be. Bytes that are not UTF-8 are characters of one byte. */
+ * characters, and longer parts wherever they can be. Bytes that are not UTF-8 are
+ * characters of one byte. */
 #ifndef STAGES_KERNELS_WORD_CUT_H
 #define STAGES_KERNELS_WORD_CUT_H
 

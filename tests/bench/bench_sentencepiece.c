@@ -5,8 +5,8 @@
  * Prints medians over interleaved rounds: a cold first pass (fresh cache) and a warm second
  * one of the model over text that was normalized before, in documents of about 8 KiB; and
  * where python3-sentencepiece is installed the encoder of SentencePiece itself over the
- * first REFERENCE_SIZE bytes, which normalizes and encodes, and the ratios to it. The first
- * documents are checked to have its ids. MB are those of the text as it was. */
+ * first REFERENCE_SIZE bytes, which normalizes and encodes, and the ratios to it. MB are
+ * those of the text as it was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ struct document { /* of the normalized text */
 struct setting {
     struct bytes file, text, all;
     struct document *documents;
-    size_t count, reference_tokens, our_tokens;
+    size_t count, our_tokens;
     const char *model_path, *text_path;
     double rates[MEASURES][ROUNDS_MAX];
     int rounds;
@@ -102,20 +102,16 @@ static void run_reference(struct setting *setting, int round)
     char command[4096], line[256] = "";
     double rate = 0;
     unsigned long tokens = 0, texts = 0;
-    int length = snprintf(command, sizeof command,
-                          "/usr/bin/python3 -c \"%s\" '%s' '%s' %d %d 2>/dev/null", script,
-                          setting->model_path, setting->text_path, REFERENCE_SIZE,
-                          DOCUMENT_SIZE);
-    FILE *pipe = length > 0 && (size_t)length < sizeof command ? popen(command, "r") : NULL;
+    int length = snprintf(
+        command, sizeof command, "/usr/bin/python3 -c \"%s\" '%s' '%s' %d %d 2>/dev/null",
+        script, setting->model_path, setting->text_path, REFERENCE_SIZE, DOCUMENT_SIZE);
+    bool is_whole = length > 0 && (size_t)length < sizeof command;
+    FILE *pipe = is_whole ? popen(command, "r") : NULL;
     setting->has_reference = pipe && fgets(line, sizeof line, pipe) &&
                              sscanf(line, "%lf %lu %lu", &rate, &tokens, &texts) == 3;
     if (pipe)
         (void)pclose(pipe);
     setting->rates[REFERENCE][round] = rate;
-    setting->reference_tokens = tokens;
-    setting->count = setting->has_reference && texts < setting->count && round < 0
-                         ? texts
-                         : setting->count;
 }
 
 static int compare_numbers(const void *left, const void *right)
@@ -146,7 +142,7 @@ static void run_round(struct setting *setting, int round)
 
 int main(int argc, char **argv)
 {
-    struct setting setting = {.rounds = argc > 3 ? atoi(argv[3]) : 3};
+    struct setting setting = {.rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 3};
     struct coder coder;
     if (argc < 3 || setting.rounds < 1 || setting.rounds > ROUNDS_MAX)
         stop("usage: bench_sentencepiece MODEL TEXT [ROUNDS]");
