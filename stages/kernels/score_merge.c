@@ -307,9 +307,12 @@ static enum error_code merge_heap(struct chain *chain, struct arena *scratch,
 
 /* ---- a list of pairs for each rank ---- */
 
-/* As the table is ordered, merging pairs of one rank makes pairs of later ranks only: one
- * sweep over the ranks is enough. */
+/* As the table is ordered, merging pairs of one rank makes pairs of that rank and later
+ * ones only: one sweep over the ranks is enough. New pairs of the rank in work wait in a
+ * heap, which stays small: they are mostly the leftmost. */
 struct buckets {
+    uint32_t rank;            /* in work */
+    struct heap same;         /* places of its new pairs */
     uint32_t *heads, *tails;  /* (ranks): entry + 1; 0: none */
     uint64_t *is_used;        /* (ranks) bits */
     uint32_t *places, *links; /* of entries */
@@ -327,8 +330,10 @@ static bool buckets_open(struct buckets *buckets, const struct chain *chain,
     buckets->places = ARENA_RAW(scratch, uint32_t, entries);
     buckets->links = ARENA_RAW(scratch, uint32_t, entries);
     buckets->sorted = ARENA_RAW(scratch, uint32_t, entries);
+    buckets->same.entries = ARENA_RAW(scratch, uint64_t, entries);
+    buckets->rank = RANK_NONE;
     return buckets->heads && buckets->tails && buckets->is_used && buckets->places &&
-           buckets->links && buckets->sorted;
+           buckets->links && buckets->sorted && buckets->same.entries;
 }
 
 static void buckets_rate(struct buckets *buckets, const struct chain *chain, uint32_t at)
@@ -336,6 +341,10 @@ static void buckets_rate(struct buckets *buckets, const struct chain *chain, uin
     uint32_t rank = chain_rank(chain, at);
     if (rank == RANK_NONE)
         return;
+    if (rank == buckets->rank) {
+        heap_push(&buckets->same, at);
+        return;
+    }
     uint32_t entry = buckets->count++;
     buckets->places[entry] = at;
     buckets->links[entry] = 0;
@@ -371,9 +380,13 @@ static size_t bucket_places(struct buckets *buckets, uint32_t rank)
 
 static void merge_bucket(struct buckets *buckets, struct chain *chain, uint32_t rank)
 {
-    size_t count = bucket_places(buckets, rank);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t at = buckets->sorted[i];
+    size_t count = bucket_places(buckets, rank), i = 0;
+    struct heap *same = &buckets->same;
+    buckets->rank = rank;
+    while (i < count || same->count > 0) {
+        bool is_new =
+            same->count > 0 && (i == count || same->entries[0] <= buckets->sorted[i]);
+        uint32_t at = is_new ? (uint32_t)heap_pop(same) : buckets->sorted[i++];
         if (chain_rank(chain, at) != rank)
             continue;
         chain_merge(chain, at);

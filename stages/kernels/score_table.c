@@ -279,7 +279,7 @@ static bool pair_is_ordered(const struct builder *builder, const struct symbol *
 {
     for (size_t i = 0; i < 2; i++) {
         const struct symbol *part = &builder->symbols[symbol->parts[i]];
-        if (!part->is_character && part->rank >= symbol->rank)
+        if (!part->is_character && part->rank > symbol->rank)
             return false;
     }
     return true;

@@ -34,7 +34,7 @@ struct score_table { /* a view */
     uint32_t symbol_count, rank_count, id_limit;
     uint32_t unknown; /* id */
     bool byte_fallback;
-    bool is_ordered; /* a pair's rank is above those of its parts, if these are merged */
+    bool is_ordered; /* no pair's rank is below those of its parts, if these are merged */
     bool has_users;  /* user-defined pieces: `users`, with symbols as values */
     const uint32_t *ids;   /* (symbol_count): id, or UINT32_MAX */
     const uint32_t *ranks; /* (symbol_count) */
