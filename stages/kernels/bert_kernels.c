@@ -161,7 +161,7 @@ CPU_TARGET("avx2")
 static inline struct block_masks masks_avx2(const unsigned char *text)
 {
     struct block_masks masks = {0, 0};
-    for (int half = 0; half < 2; half++) {
+    for (size_t half = 0; half < 2; half++) {
         __m256i bytes = _mm256_loadu_si256((const void *)(text + 32 * half));
         __m256i mark = is_mark_avx2(bytes);
         __m256i space = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' '));

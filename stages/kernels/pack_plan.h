@@ -13,7 +13,7 @@ enum pack_documents {
     PACK_ALONE /* each has sequences of its own */
 };
 
-enum { PACK_HELD = UINT32_MAX };
+enum { PACK_HELD = INT32_MAX };
 
 /* Tokens [begin, begin + size) of a document, the next ones of the sequence at hand. */
 struct pack_piece {

@@ -23,7 +23,7 @@ struct builder {
     const struct trie_key *keys;
     struct bytes units;     /* u64 */
     struct bytes used_base; /* u8 for each unit */
-    struct bytes tasks; /* a stack */
+    struct bytes tasks;     /* a stack */
     size_t unit_count, search_from;
 };
 
@@ -98,7 +98,7 @@ static void set_unit(struct builder *builder, size_t at, unsigned char label)
 /* Place the children of the task's unit, each a task to come. False: no memory. */
 static bool place_children(struct builder *builder, struct task task)
 {
-    unsigned char labels[BLOCK];
+    unsigned char labels[BLOCK] = {0};
     size_t count = 0, child = 0;
     const struct trie_key *keys = builder->keys;
     for (size_t i = task.begin; i < task.end; i++) {

@@ -352,6 +352,19 @@ static void an_identity_is_name_offset_copy_and_seed(void **state)
     assert_true(hash128_is_equal(first, stage_identity(&stage, &origin, 1)));
 }
 
+static void a_stateless_stage_holds_nothing(void **state)
+{
+    (void)state;
+    struct error error;
+    struct stage_type type = twice;
+    type.summary = "Copy records";
+    assert_int_equal(stage_type_check(&type, &error), OK);
+    type.flush = hold_flush;
+    assert_int_equal(stage_type_check(&type, &error), ERROR_FATAL);
+    type.traits = 0;
+    assert_int_equal(stage_type_check(&type, &error), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_new_shard_forgets_what_was_held),
         cmocka_unit_test(all_that_is_made_of_a_condemned_record_is_rejected),
         cmocka_unit_test(copies_survive_a_block_and_have_digests_of_their_own),
+        cmocka_unit_test(a_stateless_stage_holds_nothing),
         cmocka_unit_test(an_identity_is_name_offset_copy_and_seed)};
     return cmocka_run_group_tests_name("made_records", tests, NULL, NULL);
 }

@@ -98,10 +98,12 @@ static void plain_add(struct plain *plain, const unsigned char *bytes, size_t si
 
 static void plain_add_text(struct plain *plain, const struct text *text)
 {
-    size_t ends[TEXT_MAX], at = 0, begin = 0;
-    size_t count = split_pieces(SPLIT_R50K, text->data, text->size, &at, ends, TEXT_MAX);
-    for (size_t i = 0; i < count; begin = ends[i++])
-        plain_add(plain, text->data + begin, ends[i] - begin);
+    size_t ends[TEXT_MAX], at = 0, begin = 0, count;
+    while ((count = split_pieces(SPLIT_R50K, text->data, text->size, &at, ends,
+                                 TEXT_MAX)) > 0) {
+        for (size_t i = 0; i < count; begin = ends[i++])
+            plain_add(plain, text->data + begin, ends[i] - begin);
+    }
 }
 
 static unsigned plain_level(const struct text *text)
