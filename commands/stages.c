@@ -60,8 +60,7 @@ static bool print_columns(FILE *file, const struct stage_type *type, bool is_inp
     return !is_first;
 }
 
-static const char fit_text[] =
-    "the last of its phase, it makes an artefact of all records for a later phase";
+static const char fit_text[] = "last of its phase, makes an artefact of all its records";
 
 static bool print_traits(FILE *file, const struct stage_type *type, const char *before)
 {
@@ -87,7 +86,7 @@ static void print_text(FILE *file, const struct stage_type *type)
     if (print_traits(file, type, "  traits  "))
         (void)fputc('\n', file);
     if (type->fit)
-        (void)fprintf(file, "  a fit stage: %s\n", fit_text);
+        (void)fprintf(file, "  fit     %s\n", fit_text);
     if (type->description) {
         (void)fputc('\n', file);
         print_wrapped(file, type->description, 0, 0);
@@ -136,7 +135,7 @@ static void print_section(FILE *file, const struct stage_type *type)
     if (print_columns(file, type, false, ".PP\nAdds "))
         (void)fputs(".\n", file);
     if (type->fit)
-        (void)fprintf(file, ".PP\nA fit stage: %s.\n", fit_text);
+        (void)fprintf(file, ".PP\nA fit stage: the %s.\n", fit_text);
     if (type->description) {
         (void)fputs(".PP\n", file);
         print_roff(file, type->description);

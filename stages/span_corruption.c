@@ -211,7 +211,7 @@ static const struct stage_column columns[] = {
 
 const struct stage_type stage_span_corruption = {
     .name = "span_corruption",
-    .summary = "Make inputs and targets with spans of noise, as T5 is trained on",
+    .summary = "Make inputs and targets with spans of noise, as for T5",
     .description =
         "Spans of the tokens are taken out: inputs have a sentinel in the place of each, "
         "targets have the spans, each behind its sentinel. Number and lengths are those "

@@ -201,18 +201,33 @@ static enum error_code tokenize_prepare(const void *given, const char *path,
     return tokenizer_file_prepare(&wish, path, error);
 }
 
+/* The model's ids, and added tokens that stand a little above them: those of a published
+ * pattern stand far above a small vocabulary of one's own. */
+static uint64_t count_ids(const struct tokenizer_spec *spec)
+{
+    enum { ADDED_RANGE = 4096 };
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < spec->model.token_count; i++)
+        if (spec->model.tokens[i].id >= count)
+            count = (uint64_t)spec->model.tokens[i].id + 1;
+    uint64_t limit = count + ADDED_RANGE;
+    for (size_t i = 0; i < spec->added_count; i++)
+        if (spec->added[i].id >= count && spec->added[i].id < limit)
+            count = (uint64_t)spec->added[i].id + 1;
+    return count;
+}
+
 static enum error_code tokenize_count_ids(const void *given, uint64_t *count,
                                           struct error *error)
 {
-    const struct tokenize_options *settings = given;
     const struct tokenizer_spec *spec;
     struct arena *work = arena_create(WORK_BLOCK, 0);
     if (!work)
         return error_set(error, ERROR_MEMORY, "no memory to read a vocabulary");
-    struct tokenizer_wish wish = wish_of(settings, NULL);
+    struct tokenizer_wish wish = wish_of(given, NULL);
     enum error_code code = tokenizer_read(wish.path, wish.pattern, work, &spec, error);
     if (code == OK)
-        *count = spec->model.id_limit;
+        *count = count_ids(spec);
     arena_destroy(work);
     return code;
 }
