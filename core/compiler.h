@@ -9,7 +9,7 @@
 #define TRAILING_ZEROS(value) ((unsigned)__builtin_ctzll(value)) /* value != 0 */
 #define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
 
-#define LEADING_ZEROS(value) ((unsigned)__builtin_clzll(value))   /* value != 0 */
+#define LEADING_ZEROS(value) ((unsigned)__builtin_clzll(value)) /* value != 0 */
 #define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
 #define INLINE static inline __attribute__((always_inline))
 #define TARGET(extensions) __attribute__((target(extensions)))

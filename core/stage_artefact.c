@@ -178,9 +178,9 @@ static bool read_line(char *line, uint64_t *size, const char **name)
 
 static enum error_code check_line(const char *folder, char *line, struct error *error)
 {
-    char path[PATH_SIZE], found[HEX_DIGITS + 1];
+    char path[PATH_SIZE], found[HEX_DIGITS + 1] = "";
     const char *name;
-    uint64_t size, wanted;
+    uint64_t size = 0, wanted;
     struct error unreadable = {0};
     if (!read_line(line, &wanted, &name))
         return error_set(error, ERROR_DAMAGED, "\"%.100s\" names no artefact", line);

@@ -1,4 +1,5 @@
 /* mask_tokens_run.c - make instances: sequences and pairs of segments, masked */
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -195,6 +196,7 @@ static enum error_code process_sequences(struct stage *self, const struct batch 
         struct made_record record = describe(in, row);
         record.size = record.origin.size;
         for (record.number = 1; length > 0 && record.number <= copies; record.number++) {
+            assert(made->offsets && made->tokens);
             rows[made->count] = row;
             uint32_t size =
                 put_sequence(settings, column_row(tokens, row), (uint32_t)length,

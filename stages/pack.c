@@ -1,4 +1,5 @@
 /* pack.c - the stage that lays documents into sequences of one length */
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -333,6 +334,7 @@ static void add_piece(const struct pack_options *settings,
                       const struct documents *documents, const struct pack_piece *piece,
                       struct open_sequence *open, uint32_t *number)
 {
+    assert(documents->rows);
     uint32_t row = documents->rows[piece->document];
     const struct batch *batch = documents->batch;
     if (piece->begin == 0)

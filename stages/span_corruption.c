@@ -1,4 +1,5 @@
 /* span_corruption.c - the stage that makes inputs and targets as T5 is trained on */
+#include <assert.h>
 #include <stddef.h>
 
 #include "core/arena.h"
@@ -146,6 +147,7 @@ static void corrupt_row(const struct stage *self, const struct batch *in,
     const struct span_options *settings = self->options;
     const struct span_state *state = self->state;
     uint64_t length = column_is_valid(tokens, row) ? column_row_length(tokens, row) : 0;
+    assert(sides->offsets[0] && sides->offsets[1]);
     for (int side = 0; side < 2; side++)
         sides->offsets[side][row + 1] = sides->offsets[side][row];
     if (length == 0) {
@@ -179,7 +181,7 @@ static enum error_code span_process(struct stage *self, const struct batch *in,
     if (!tokens || tokens->type != COLUMN_LIST_U32)
         return error_set(error, ERROR_FATAL, "no column \"%s\" to corrupt",
                          settings->column);
-    struct sides sides;
+    struct sides sides = {0};
     enum error_code code =
         begin_sides(tokens, in->count, stage_output_arena(output), &sides, error);
     if (code != OK)

@@ -34,8 +34,8 @@ struct trainer_common {
         {.name = "special",                                                     \
          .type = OPTION_TEXT_LIST,                                              \
          .offset = offsetof(struct trainer_common, special),                    \
-         .initial = special_initial,                                            \
-         .help = special_help},                                                 \
+         .initial = (special_initial),                                          \
+         .help = (special_help)},                                               \
     {                                                                           \
         .name = "memory", .type = OPTION_SIZE,                                  \
         .offset = offsetof(struct trainer_common, memory), .initial = "256MiB", \

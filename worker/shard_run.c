@@ -1,6 +1,8 @@
 /* shard_run.c - one shard from its source through the stages into the volume */
 #include "worker/shard_run.h"
 
+#include <assert.h>
+
 #include "core/arena.h"
 #include "core/clock.h"
 #include "worker/fold.h"
@@ -45,6 +47,7 @@ static enum error_code put_outcome(const struct shard_run *run,
                    ? fold_took(run->fold, outcome->batches[i], files, run->output, error)
                    : output_batch(run->output, outcome->batches[i], files, error);
     for (size_t i = 0; code == OK && i < outcome->reject_count; i++) {
+        assert(files->names); /* of the batch that it was in */
         struct reject reject = outcome->rejects[i].reject;
         reject.file = files->names[outcome->rejects[i].file];
         code = output_reject(run->output, &reject, outcome->rejects[i].is_made, error);

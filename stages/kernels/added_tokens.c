@@ -47,10 +47,11 @@ static uint32_t child_of(struct builder *builder, uint32_t node, unsigned char b
     uint32_t *link = &builder->nodes[node].child;
     while (*link && builder->nodes[*link].byte < byte)
         link = &builder->nodes[*link].sibling;
-    if (*link && builder->nodes[*link].byte == byte)
-        return *link;
+    uint32_t next = *link;
+    if (next && builder->nodes[next].byte == byte)
+        return next;
     uint32_t made = builder->node_count++;
-    builder->nodes[made] = (struct node){.sibling = *link, .token = NONE, .byte = byte};
+    builder->nodes[made] = (struct node){.sibling = next, .token = NONE, .byte = byte};
     *link = made;
     return made;
 }

@@ -61,10 +61,10 @@ enum error_code model_bpe_write(const struct model_spec *model,
                      (model->byte_fallback ? FLAG_FALLBACK : 0u) |
                      (model->fuse_unknown ? FLAG_FUSE : 0u);
     memcpy(head, &magic, sizeof magic);
-    store_u32(head + 8 + 4 * WORD_FLAGS, flags);
-    store_u32(head + 8 + 4 * WORD_UNKNOWN, model->unknown);
-    store_u32(head + 8 + 4 * WORD_NAMES, result->name_count);
-    store_u32(head + 8 + 4 * WORD_SAME, result->same_below);
+    store_u32(head + 8 + (size_t)4 * WORD_FLAGS, flags);
+    store_u32(head + 8 + (size_t)4 * WORD_UNKNOWN, model->unknown);
+    store_u32(head + 8 + (size_t)4 * WORD_NAMES, result->name_count);
+    store_u32(head + 8 + (size_t)4 * WORD_SAME, result->same_below);
     for (size_t i = 0; i < 256; i++)
         store_u32(head + BYTE_IDS_AT + 4 * i, result->byte_ids[i]);
     bytes_put(image, head, sizeof head);
@@ -83,7 +83,7 @@ enum error_code model_bpe_write(const struct model_spec *model,
     put_padding(image, begin);
     if (image->is_bad)
         return error_set(error, ERROR_MEMORY, "no memory for the image of a vocabulary");
-    store_u32(image->data + begin + 8 + 4 * WORD_TABLE, (uint32_t)table);
+    store_u32(image->data + begin + 8 + (size_t)4 * WORD_TABLE, (uint32_t)table);
     return OK;
 }
 
@@ -96,7 +96,7 @@ static enum error_code read_head(struct model_bpe *model, const unsigned char *i
     if (magic != MAGIC)
         return error_set(error, ERROR_DAMAGED, "not the image of a byte-pair model");
     const void *byte_ids = image + BYTE_IDS_AT;
-    uint32_t flags = load_u32(image + 8 + 4 * WORD_FLAGS);
+    uint32_t flags = load_u32(image + 8 + (size_t)4 * WORD_FLAGS);
     model->has_vocabulary = (flags & FLAG_VOCABULARY) != 0;
     model->is_byte_level = (flags & FLAG_BYTE_LEVEL) != 0;
     model->is_direct = (flags & FLAG_DIRECT) != 0;
@@ -104,11 +104,11 @@ static enum error_code read_head(struct model_bpe *model, const unsigned char *i
     model->has_words = (flags & FLAG_WORDS) != 0;
     model->byte_fallback = (flags & FLAG_FALLBACK) != 0;
     model->fuse_unknown = (flags & FLAG_FUSE) != 0;
-    model->unknown = load_u32(image + 8 + 4 * WORD_UNKNOWN);
-    model->name_count = load_u32(image + 8 + 4 * WORD_NAMES);
-    model->same_below = load_u32(image + 8 + 4 * WORD_SAME);
+    model->unknown = load_u32(image + 8 + (size_t)4 * WORD_UNKNOWN);
+    model->name_count = load_u32(image + 8 + (size_t)4 * WORD_NAMES);
+    model->same_below = load_u32(image + 8 + (size_t)4 * WORD_SAME);
     model->byte_ids = byte_ids;
-    *table = load_u32(image + 8 + 4 * WORD_TABLE);
+    *table = load_u32(image + 8 + (size_t)4 * WORD_TABLE);
     size_t padded = (HEAD_SIZE + *table + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
     if (padded > size || (size - padded) / 4 < model->name_count)
         return error_set(error, ERROR_DAMAGED,

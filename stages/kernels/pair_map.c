@@ -1,6 +1,7 @@
 /* pair_map.c - pairs of tokens: a hash table for the trainers */
 #include "stages/kernels/pair_map.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,25 +45,26 @@ static bool map_grow(struct pair_map *map)
 {
     size_t room = 0, key_room = 0;
     size_t capacity = map->capacity ? 2 * map->capacity : FIRST_CAPACITY;
-    struct pair_map grown = {
-        .keys = array_grow(NULL, &key_room, capacity, sizeof *grown.keys),
-        .slots = array_grow(NULL, &room, capacity, sizeof *grown.slots),
-        .capacity = capacity,
-        .used = map->used};
-    if (!grown.keys || !grown.slots) {
-        pair_map_clear(&grown);
+    uint64_t *keys = array_grow(NULL, &key_room, capacity, sizeof *keys);
+    struct pair *slots = array_grow(NULL, &room, capacity, sizeof *slots);
+    struct pair_map old = *map;
+    if (!keys || !slots) {
+        free(keys);
+        free(slots);
         return false;
     }
-    memset(grown.keys, 0xFF, capacity * sizeof *grown.keys);
-    for (size_t i = 0; i < map->capacity; i++) {
-        if (map->keys[i] == PAIR_FREE)
+    memset(keys, 0xFF, capacity * sizeof *keys);
+    *map = (struct pair_map){
+        .keys = keys, .slots = slots, .capacity = capacity, .used = old.used};
+    for (size_t i = 0; i < old.capacity; i++) {
+        if (old.keys[i] == PAIR_FREE)
             continue;
-        size_t at = find_slot(&grown, map->keys[i]);
-        grown.keys[at] = map->keys[i];
-        grown.slots[at] = map->slots[i];
+        assert(old.slots);
+        size_t at = find_slot(map, old.keys[i]);
+        keys[at] = old.keys[i];
+        slots[at] = old.slots[i];
     }
-    pair_map_clear(map);
-    *map = grown;
+    pair_map_clear(&old);
     return true;
 }
 
@@ -73,6 +75,7 @@ struct pair *pair_map_insert(struct pair_map *map, uint64_t key)
         return pair;
     if ((map->used + 1) * 2 > map->capacity && !map_grow(map))
         return NULL;
+    assert(map->keys && map->slots);
     size_t at = find_slot(map, key);
     map->keys[at] = key;
     map->slots[at] = (struct pair){.key = key};

@@ -146,21 +146,22 @@ static void put_head(const struct model_spec *model, const struct pair_table *ta
     const uint64_t magic = MAGIC;
     memcpy(out, &magic, sizeof magic);
     unsigned char *words = out + sizeof magic;
-    store_u32(words + 4 * WORD_TOKENS, model->token_count);
-    store_u32(words + 4 * WORD_SLOT_SHIFT, table->slot_shift);
-    store_u32(words + 4 * WORD_PAIR_SHIFT, table->pair_shift);
-    store_u32(words + 4 * WORD_UNKNOWN, model->unknown);
-    store_u32(words + 4 * WORD_FLAGS, (model->is_byte_level ? FLAG_BYTE_LEVEL : 0u) |
-                                          (model->byte_fallback ? FLAG_FALLBACK : 0u) |
-                                          (model->fuse_unknown ? FLAG_FUSE : 0u) |
-                                          (model->ignore_merges ? FLAG_IGNORE : 0u));
-    store_u32(words + 4 * WORD_CONTINUING, (uint32_t)model->continuing.size);
-    store_u32(words + 4 * WORD_END, (uint32_t)model->end_of_word.size);
-    store_u32(words + 4 * WORD_BYTES, bytes_size);
+    store_u32(words + (size_t)4 * WORD_TOKENS, model->token_count);
+    store_u32(words + (size_t)4 * WORD_SLOT_SHIFT, table->slot_shift);
+    store_u32(words + (size_t)4 * WORD_PAIR_SHIFT, table->pair_shift);
+    store_u32(words + (size_t)4 * WORD_UNKNOWN, model->unknown);
+    store_u32(words + (size_t)4 * WORD_FLAGS,
+              (model->is_byte_level ? FLAG_BYTE_LEVEL : 0u) |
+                  (model->byte_fallback ? FLAG_FALLBACK : 0u) |
+                  (model->fuse_unknown ? FLAG_FUSE : 0u) |
+                  (model->ignore_merges ? FLAG_IGNORE : 0u));
+    store_u32(words + (size_t)4 * WORD_CONTINUING, (uint32_t)model->continuing.size);
+    store_u32(words + (size_t)4 * WORD_END, (uint32_t)model->end_of_word.size);
+    store_u32(words + (size_t)4 * WORD_BYTES, bytes_size);
     for (unsigned byte = 0; byte < 256; byte++) {
         char name[8];
         int size = snprintf(name, sizeof name, "<0x%02X>", byte);
-        store_u32(words + 4 * (HEAD_WORDS + byte),
+        store_u32(words + (size_t)4 * (HEAD_WORDS + byte),
                   pair_table_find(table, (const unsigned char *)name, (size_t)size));
     }
 }
@@ -243,18 +244,18 @@ enum error_code pair_table_open(const void *image, size_t size, struct pair_tabl
     if (magic != MAGIC)
         return error_set(error, ERROR_DAMAGED, "not a table of merges");
     const unsigned char *words = at + sizeof magic;
-    uint32_t flags = load_u32(words + 4 * WORD_FLAGS);
-    uint32_t bytes_size = load_u32(words + 4 * WORD_BYTES);
-    struct pair_table view = {.token_count = load_u32(words + 4 * WORD_TOKENS),
-                              .slot_shift = load_u32(words + 4 * WORD_SLOT_SHIFT),
-                              .pair_shift = load_u32(words + 4 * WORD_PAIR_SHIFT),
-                              .unknown = load_u32(words + 4 * WORD_UNKNOWN),
+    uint32_t flags = load_u32(words + (size_t)4 * WORD_FLAGS);
+    uint32_t bytes_size = load_u32(words + (size_t)4 * WORD_BYTES);
+    struct pair_table view = {.token_count = load_u32(words + (size_t)4 * WORD_TOKENS),
+                              .slot_shift = load_u32(words + (size_t)4 * WORD_SLOT_SHIFT),
+                              .pair_shift = load_u32(words + (size_t)4 * WORD_PAIR_SHIFT),
+                              .unknown = load_u32(words + (size_t)4 * WORD_UNKNOWN),
                               .is_byte_level = (flags & FLAG_BYTE_LEVEL) != 0,
                               .byte_fallback = (flags & FLAG_FALLBACK) != 0,
                               .fuse_unknown = (flags & FLAG_FUSE) != 0,
                               .ignore_merges = (flags & FLAG_IGNORE) != 0};
-    view.continuing.size = load_u32(words + 4 * WORD_CONTINUING);
-    view.end_of_word.size = load_u32(words + 4 * WORD_END);
+    view.continuing.size = load_u32(words + (size_t)4 * WORD_CONTINUING);
+    view.end_of_word.size = load_u32(words + (size_t)4 * WORD_END);
     bool is_fitting = is_shift(view.slot_shift) && is_shift(view.pair_shift) &&
                       view.continuing.size <= UINT16_MAX &&
                       view.end_of_word.size <= UINT16_MAX;
@@ -274,7 +275,7 @@ enum error_code pair_table_open(const void *image, size_t size, struct pair_tabl
     view.continuing.bytes = at + sections.continuing;
     view.end_of_word.bytes = at + sections.end_of_word;
     for (unsigned byte = 0; byte < 256; byte++)
-        view.byte_ids[byte] = load_u32(words + 4 * (HEAD_WORDS + byte));
+        view.byte_ids[byte] = load_u32(words + (size_t)4 * (HEAD_WORDS + byte));
     if (!is_sound(&view, bytes_size))
         return error_set(error, ERROR_DAMAGED, "the table of merges is damaged");
     *table = view;

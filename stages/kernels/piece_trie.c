@@ -38,7 +38,7 @@ static bool layout_reserve(struct layout *layout, size_t wanted)
     if (wanted <= capacity)
         return true;
     while (capacity < wanted)
-        capacity = capacity ? 2 * capacity : 64 * BLOCK;
+        capacity = capacity ? 2 * capacity : (size_t)64 * BLOCK;
     if (capacity > UINT32_MAX)
         return false;
     struct arena *work = layout->work;

@@ -382,8 +382,8 @@ static enum error_code make_symbols(struct builder *builder)
         const struct symbol *symbol = &builder->symbols[i];
         ids[i] = symbol->id;
         ranks[i] = symbol->rank;
-        parts[2 * i] = symbol->is_unused ? symbol->parts[0] : SYMBOL_NONE;
-        parts[2 * i + 1] = symbol->is_unused ? symbol->parts[1] : SYMBOL_NONE;
+        parts[2 * (size_t)i] = symbol->is_unused ? symbol->parts[0] : SYMBOL_NONE;
+        parts[2 * (size_t)i + 1] = symbol->is_unused ? symbol->parts[1] : SYMBOL_NONE;
     }
     size_t size = count * sizeof *ids;
     builder->sections[SCORE_IDS] = (struct image_section){ids, size};

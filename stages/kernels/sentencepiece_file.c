@@ -1,6 +1,7 @@
 /* sentencepiece_file.c - read a SentencePiece .model file */
 #include "stages/kernels/sentencepiece_file.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -98,6 +99,7 @@ static enum error_code read_piece(struct reader *reader,
     struct protobuf_field field;
     struct spec_token *token = &reader->tokens[reader->count];
     uint64_t type = 1;
+    assert(reader->tokens);
     *token = (struct spec_token){.id = reader->count};
     while (protobuf_next(&cursor, &field)) {
         if (field_is(&field, PIECE_TEXT, WIRE_BYTES))

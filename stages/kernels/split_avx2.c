@@ -11,8 +11,7 @@
 
 bool split_has_avx2(void)
 {
-    return CPU_SUPPORTS("avx2") && CPU_SUPPORTS("bmi2") && CPU_SUPPORTS("lzcnt") &&
-           CPU_SUPPORTS("popcnt");
+    return CPU_SUPPORTS("avx2") && CPU_SUPPORTS("bmi2") && CPU_SUPPORTS("popcnt");
 }
 
 /* A class of ASCII is one or two rows of sixteen bytes (the upper four bits) with some of

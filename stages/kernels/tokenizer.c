@@ -43,7 +43,7 @@ static bool read_head(const unsigned char *image, size_t size, struct head *head
     for (size_t i = 0; i < TOKENIZER_WORDS; i++)
         head->words[i] = load_u32(image + 8 + 4 * i);
     for (size_t i = 0; i < TOKENIZER_SECTIONS; i++) {
-        const unsigned char *at = image + 8 + 4 * TOKENIZER_WORDS + 16 * i;
+        const unsigned char *at = image + 8 + (size_t)4 * TOKENIZER_WORDS + 16 * i;
         uint64_t offset = load_u64(at), length = load_u64(at + 8);
         if (offset % TOKENIZER_ALIGN != 0 || offset > size || length > size - offset)
             return false;

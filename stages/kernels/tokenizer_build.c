@@ -459,7 +459,7 @@ enum error_code tokenizer_build(const struct tokenizer_spec *spec, struct arena 
     for (size_t i = 0; i < TOKENIZER_WORDS; i++)
         store_u32(head + 8 + 4 * i, words[i]);
     for (size_t i = 0; i < TOKENIZER_SECTIONS; i++) {
-        unsigned char *at = head + 8 + 4 * TOKENIZER_WORDS + 16 * i;
+        unsigned char *at = head + 8 + (size_t)4 * TOKENIZER_WORDS + 16 * i;
         store_u64(at, made.sections[i].offset);
         store_u64(at + 8, made.sections[i].size);
     }

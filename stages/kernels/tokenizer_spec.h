@@ -39,11 +39,11 @@ enum normalizer_kind {
 struct normalizer_spec {
     enum normalizer_kind kind;
     struct byte_range pattern, content;
-    bool is_regex;                                           /* of REPLACE */
-    bool is_left, is_right;                                  /* of STRIP */
+    bool is_regex;                                             /* of REPLACE */
+    bool is_left, is_right;                                    /* of STRIP */
     bool clean_text, handle_chinese, strip_accents, lowercase; /* of BERT; strip_accents
                                                                 * null is settled */
-    bool add_dummy_prefix, remove_extra_whitespaces;         /* of SENTENCEPIECE */
+    bool add_dummy_prefix, remove_extra_whitespaces;           /* of SENTENCEPIECE */
     bool escape_whitespaces, treat_whitespace_as_suffix;
 };
 
@@ -93,12 +93,12 @@ enum model_kind {
 };
 
 enum token_kind { /* of SentencePiece; the other formats have TOKEN_NORMAL alone */
-    TOKEN_NORMAL,
-    TOKEN_UNKNOWN,
-    TOKEN_CONTROL,
-    TOKEN_USER_DEFINED,
-    TOKEN_UNUSED,
-    TOKEN_BYTE /* text "<0x00>" ... "<0xFF>" */
+                  TOKEN_NORMAL,
+                  TOKEN_UNKNOWN,
+                  TOKEN_CONTROL,
+                  TOKEN_USER_DEFINED,
+                  TOKEN_UNUSED,
+                  TOKEN_BYTE /* text "<0x00>" ... "<0xFF>" */
 };
 
 struct spec_token {
@@ -152,7 +152,8 @@ enum decoder_kind {
 struct tokenizer_spec {
     const struct normalizer_spec *normalizers; /* in order */
     size_t normalizer_count;
-    const struct splitter_spec *splitters; /* in order, each on the parts of the one before */
+    const struct splitter_spec
+        *splitters; /* in order, each on the parts of the one before */
     size_t splitter_count;
     struct model_spec model;
     const struct added_token *added; /* in the order of the file */

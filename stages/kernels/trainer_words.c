@@ -1,6 +1,7 @@
 /* trainer_words.c - the words and the characters that a vocabulary is trained on */
 #include "stages/kernels/trainer_words.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static bool set_count(struct word_set *set, const unsigned char *bytes, uint32_t
     uint64_t hash = hash64(bytes, size, 0) >> 32;
     size_t mask = set->index_size - 1, at = (size_t)hash & mask;
     for (; set->index[at] != 0; at = (at + 1) & mask) {
+        assert(set->words); /* the index names one */
         struct counted_piece *word = set->words + ((uint32_t)set->index[at] - 1);
         if (set->index[at] >> 32 == hash && word->size == size &&
             memcmp(word->bytes, bytes, size) == 0) {

@@ -202,7 +202,7 @@ static uint64_t count_used(struct unigram *unigram)
 static double loss_of(const struct unigram *unigram, uint32_t candidate, double total)
 {
     const struct lattice *lattice = &unigram->lattice;
-    uint32_t backs[UINT8_MAX + 1], size = lattice->lengths[candidate], parts = 0;
+    uint32_t backs[UINT8_MAX + 1] = {0}, size = lattice->lengths[candidate], parts = 0;
     double used = (double)unigram->used[candidate], other = 0;
     (void)find_best(unigram, lattice->places[candidate], size, candidate, backs);
     for (uint32_t at = size; at > 0; at -= edge_length(backs[at]))

@@ -65,7 +65,7 @@ size_t word_batch_fill(const struct word_cut *cut, const struct word_cache *cach
     size_t count = 0;
     while (count < WORD_BATCH && cursor->at < cursor->size) {
         const size_t begin = cursor->at;
-        struct word_key key;
+        struct word_key key = {0};
         size_t end = 0;
         if (cut->has_spaces && cursor->stop <= begin &&
             cursor->size - begin >= READ_AHEAD)

@@ -97,11 +97,13 @@ static void log_outcome(const struct chain_outcome *outcome, struct log *log)
         const struct column *tokens = batch_column(batch, "tokens");
         const struct column *starts = batch_column(batch, "boundaries");
         for (uint32_t row = 0; row < batch->count; row++) {
-            unsigned document, number;
-            char key[32] = "";
+            char key[32] = "", *slash, *end;
             memcpy(key, column_row(batch->columns[0], row),
                    (size_t)column_row_length(batch->columns[0], row));
-            assert_int_equal(sscanf(key, "k%u/%u", &document, &number), 2);
+            unsigned document = (unsigned)strtoul(key + 1, &slash, 10);
+            assert_true(key[0] == 'k' && *slash == '/');
+            unsigned number = (unsigned)strtoul(slash + 1, &end, 10);
+            assert_true(end > slash + 1 && *end == 0);
             assert_true(batch->origins[row].copy == number);
             assert_true(batch->origins[row].offset == document * 10);
             log_put(log, "k%u/%u:", document, number);

@@ -163,7 +163,8 @@ static void check_nasty_ids(struct fixture *fixture, const unsigned char *text,
     struct encoding encoding = encode(fixture, text, size, with_offsets);
     for (size_t i = 0; i < encoding.count; i++) {
         char *end;
-        if (*at == ']' || strtoul(at, &end, 10) != encoding.ids[i])
+        unsigned long id = strtoul(at, &end, 10);
+        if (*at == ']' || id != encoding.ids[i])
             fail_msg("%s: nasty text %d: token %zu is %u, not %.8s",
                      fixture->golden->name, number, i, encoding.ids[i], at);
         at = *end == ',' ? end + 1 : end;
