@@ -7,7 +7,7 @@
 
 #include "core/arena.h"
 #include "core/unicode.h"
-#include "stages/kernels/byte_letters.h"
+#include "stages/kernels/byte_alphabet.h"
 #include "stages/kernels/pair_trainer.h"
 #include "stages/kernels/trainer_tokens.h"
 #include "stages/kernels/trainer_words.h"
@@ -74,10 +74,11 @@ static int compare_codes(const void *left, const void *right)
 /* The 256 bytes in the order of their letters. */
 static bool put_bytes(struct job *job)
 {
-    uint32_t letters[256], order[256];
-    byte_letters_fill(letters);
+    uint32_t order[256];
+    struct byte_alphabet alphabet;
+    byte_alphabet_fill(&alphabet);
     for (uint32_t i = 0; i < 256; i++)
-        order[i] = letters[i] << 8 | i;
+        order[i] = (uint32_t)alphabet.chars[i] << 8 | i;
     qsort(order, 256, sizeof *order, compare_codes);
     for (int i = 0; i < 256; i++) {
         unsigned char byte = (unsigned char)order[i];

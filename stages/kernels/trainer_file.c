@@ -5,7 +5,7 @@
 
 #include "core/bytes.h"
 #include "core/json_write.h"
-#include "stages/kernels/byte_letters.h"
+#include "stages/kernels/byte_alphabet.h"
 #include "stages/kernels/trainer.h"
 #include "stages/kernels/trainer_words.h"
 
@@ -23,7 +23,7 @@ static void put_json(struct bytes *out, struct byte_range text)
 
 /* A token's text as the file has it, in `text`. */
 static void token_text(const struct trained *trained, uint32_t id,
-                       const uint32_t *letters, struct bytes *text)
+                       const uint16_t *letters, struct bytes *text)
 {
     const struct spec_token *token = trained->tokens + id;
     bytes_reset(text);
@@ -52,7 +52,7 @@ static void put_added(const struct trained *trained, struct bytes *out)
     put(out, "],\n");
 }
 
-static void put_vocabulary(const struct trained *trained, const uint32_t *letters,
+static void put_vocabulary(const struct trained *trained, const uint16_t *letters,
                            struct bytes *text, struct bytes *out)
 {
     put(out, "\"vocab\":{");
@@ -68,8 +68,9 @@ static void put_vocabulary(const struct trained *trained, const uint32_t *letter
 
 static void put_bpe(const struct trained *trained, struct bytes *text, struct bytes *out)
 {
-    uint32_t letters[256];
-    byte_letters_fill(letters);
+    struct byte_alphabet alphabet;
+    byte_alphabet_fill(&alphabet);
+    const uint16_t *letters = alphabet.chars;
     put(out, "\"normalizer\":null,\n\"pre_tokenizer\":");
     if (trained->pattern == SPLIT_R50K || trained->pattern == SPLIT_P50K) {
         put(out, "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"

@@ -12,7 +12,7 @@
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/unicode.h"
-#include "stages/kernels/byte_letters.h"
+#include "stages/kernels/byte_alphabet.h"
 #include "stages/kernels/splitter.h"
 #include "stages/kernels/tiktoken_file.h"
 #include "stages/kernels/trainer.h"
@@ -260,17 +260,11 @@ static size_t read_string(const char **at, char text[256])
 /* The bytes that letters stand for. */
 static size_t to_bytes(const char *text, size_t size, unsigned char *bytes)
 {
-    uint32_t letters[256], code;
+    struct byte_alphabet alphabet;
     size_t count = 0;
-    byte_letters_fill(letters);
-    for (size_t at = 0, length; at < size; at += length) {
-        length = unicode_decode((const unsigned char *)text + at, size - at, &code);
-        assert_true(length > 0);
-        for (uint32_t i = 0; i < 256; i++) {
-            if (letters[i] == code)
-                bytes[count++] = (unsigned char)i;
-        }
-    }
+    byte_alphabet_fill(&alphabet);
+    assert_true(
+        byte_alphabet_map(&alphabet, (const unsigned char *)text, size, bytes, &count));
     return count;
 }
 
