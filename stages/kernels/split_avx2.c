@@ -101,8 +101,8 @@ KERNEL INLINE void put_ends(uint64_t bits, unsigned count, size_t base, size_t *
 KERNEL size_t split_pieces_avx2(enum split_pattern pattern, const unsigned char *text,
                                 size_t size, size_t *at, size_t *ends, size_t capacity)
 {
-    static const struct split_variant variant = {.classify = classify,
-                                                 .put_ends = put_ends};
+    static const struct split_variant variant = {
+        .classify = classify, .add_wide = add_wide, .put_ends = put_ends};
     return split_all_windows(pattern, &variant, text, size, at, ends, capacity);
 }
 

@@ -21,10 +21,16 @@ struct split_masks {
     uint64_t apostrophe, slash;
     uint64_t upper, lower;     /* of letters; the others have no case */
     uint64_t two, three, four; /* first bytes of well-formed characters of that length */
-    bool is_odd; /* marks, or numbers or spaces of several bytes: left to the reference */
+    uint64_t mark;             /* symbols to all patterns but o200k's */
+    uint64_t inner;            /* bytes behind the first of spaces and numbers */
+    uint64_t open;             /* bytes of characters that may leave the window */
 };
 
-enum { SPLIT_WINDOW = 64, SPLIT_AHEAD = 8 /* bytes that a decision may look ahead */ };
+enum {
+    SPLIT_WINDOW = 64,
+    SPLIT_AHEAD = 8,      /* bytes that a decision may look ahead */
+    SPLIT_CLASSIFIED = 61 /* a character that begins before ends in the window */
+};
 
 /* Bits where a run begins; the first bit of the window does too. */
 INLINE uint64_t run_starts(uint64_t mask)
@@ -39,8 +45,9 @@ INLINE uint64_t lowest_bits(unsigned count) /* count < 64 */
 
 /* Decisions hold for bits before this: a run of space that leaves the window may end in
  * a line end or not. */
-INLINE unsigned decided_bits(uint64_t space)
+INLINE unsigned decided_bits(uint64_t space, uint64_t open)
 {
+    space |= open;
     unsigned limit = SPLIT_WINDOW - SPLIT_AHEAD;
     if (space >> (SPLIT_WINDOW - 1)) {
         unsigned begin = ~space ? SPLIT_WINDOW - LEADING_ZEROS(~space) : 0;
@@ -48,6 +55,14 @@ INLINE unsigned decided_bits(uint64_t space)
             limit = begin;
     }
     return limit;
+}
+
+/* No decision holds behind the begin of the run of `mask` that has this bit. */
+INLINE unsigned limit_to_run(uint64_t mask, unsigned bit, unsigned limit)
+{
+    uint64_t others = ~mask & lowest_bits(bit);
+    unsigned begin = others ? SPLIT_WINDOW - LEADING_ZEROS(others) : 0;
+    return begin < limit ? begin + 1 : limit;
 }
 
 /* Letters that follow a symbol which stands alone, and not behind a blank: it is their
@@ -60,13 +75,23 @@ INLINE uint64_t behind_prefix(const struct split_masks *masks, uint64_t symbol)
            (first & masks->three) << 3 | (first & masks->four) << 4;
 }
 
+/* The first bytes of the characters of `mask` that end at `ends`: of up to three bytes. */
+INLINE uint64_t last_of_runs(uint64_t mask, uint64_t ends, uint64_t inner)
+{
+    uint64_t last = mask & ends;
+    if (LIKELY(inner == 0))
+        return last;
+    last = (last & ~inner) | (last & inner) >> 1;
+    return (last & ~inner) | (last & inner) >> 1;
+}
+
 /* \s*[\r\n]+|\s+(?!\S)|\s+ : starts in white space. `attached`: line ends that the symbols
  * before them take. */
 INLINE uint64_t space_starts(uint64_t space, uint64_t newline, uint64_t symbol,
-                             uint64_t attached)
+                             uint64_t attached, uint64_t inner)
 {
     uint64_t first = run_starts(space);
-    uint64_t last = space & ~(space >> 1) & ~(newline >> 1);
+    uint64_t last = last_of_runs(space, ~(space >> 1) & ~(newline >> 1), inner);
     uint64_t lines = run_starts(newline) & ~(space << 1) & ~(symbol << 1);
     uint64_t before_lines = (space + first) & ~space & newline; /* end of such a run */
     uint64_t starts = first | last | (lines & ~attached);
@@ -81,12 +106,17 @@ INLINE uint64_t space_starts(uint64_t space, uint64_t newline, uint64_t symbol,
     return starts;
 }
 
-/* Every third number of a run begins a piece. `limit`: 1 or 3, of characters of a byte. */
-INLINE uint64_t number_starts(uint64_t number, unsigned limit)
+/* Every third number of a run begins a piece, or each. Of runs with numbers of several
+ * bytes the second is left to the reference. */
+INLINE uint64_t number_starts(const struct split_masks *masks, unsigned at_most,
+                              unsigned *limit)
 {
-    if (limit == 1)
-        return number;
+    uint64_t number = masks->number;
+    if (at_most == 1)
+        return number & ~masks->inner;
     uint64_t starts = run_starts(number);
+    if (UNLIKELY(number & masks->inner))
+        *limit = limit_to_run(number, TRAILING_ZEROS(number & masks->inner), *limit);
     uint64_t fourth = number & number << 1 & number << 2 & number << 3;
     uint64_t from = starts;
     while (UNLIKELY(fourth & from << 3)) { /* once for every three in the longest run */
@@ -96,7 +126,7 @@ INLINE uint64_t number_starts(uint64_t number, unsigned limit)
     return starts;
 }
 
-INLINE uint64_t cl100k_starts(const struct split_masks *masks, unsigned number_limit,
+INLINE uint64_t cl100k_starts(const struct split_masks *masks, unsigned digits,
                               unsigned *limit)
 {
     uint64_t newline = masks->newline, space = masks->space, symbol = masks->symbol;
@@ -105,9 +135,9 @@ INLINE uint64_t cl100k_starts(const struct split_masks *masks, unsigned number_l
     uint64_t letters =
         run_starts(masks->letter) & ~(behind_prefix(masks, symbol) | space << 1);
     uint64_t symbols = run_starts(symbol) & ~(masks->blank << 1);
-    *limit = decided_bits(space);
-    return letters | symbols | number_starts(masks->number, number_limit) |
-           space_starts(space, newline, symbol, attached);
+    *limit = decided_bits(space, masks->open);
+    return letters | symbols | number_starts(masks, digits, limit) |
+           space_starts(space, newline, symbol, attached, masks->inner);
 }
 
 INLINE uint64_t r50k_starts(const struct split_masks *masks, unsigned *limit)
@@ -115,19 +145,25 @@ INLINE uint64_t r50k_starts(const struct split_masks *masks, unsigned *limit)
     uint64_t space = masks->space | masks->newline;
     uint64_t words =
         run_starts(masks->letter) | run_starts(masks->number) | run_starts(masks->symbol);
-    *limit = decided_bits(space);
-    return (words & ~(masks->blank << 1)) | run_starts(space) | (space & ~(space >> 1));
+    *limit = decided_bits(space, masks->open);
+    return (words & ~(masks->blank << 1)) | run_starts(space) |
+           last_of_runs(space, ~(space >> 1), masks->inner);
 }
 
-/* False: letters with and without case meet, which is left to the reference. */
-INLINE bool o200k_starts(const struct split_masks *masks, uint64_t *starts,
-                         unsigned *limit)
+/* Marks are letters without case here. Words in which letters with and without case meet
+ * are left to the reference, and marks behind symbols, which may take them. */
+INLINE uint64_t o200k_starts(const struct split_masks *masks, unsigned *limit)
 {
     uint64_t newline = masks->newline, space = masks->space, symbol = masks->symbol;
     uint64_t cased = masks->upper | masks->lower;
     uint64_t caseless = masks->letter & ~cased;
-    if (UNLIKELY((caseless << 1 & cased) | (cased << 1 & caseless)))
-        return false;
+    uint64_t mixed = (caseless << 1 & cased) | (cased << 1 & caseless);
+    uint64_t taking = symbol << 1 & masks->mark;
+    *limit = decided_bits(space, masks->open);
+    if (UNLIKELY(mixed))
+        *limit = limit_to_run(masks->letter, TRAILING_ZEROS(mixed), *limit);
+    if (UNLIKELY(taking))
+        *limit = limit_to_run(symbol, TRAILING_ZEROS(taking), *limit);
     uint64_t taken = run_starts(newline) & symbol << 1;
     uint64_t attached = newline & ~(newline + taken);
     if (newline << 1 & masks->slash) { /* [\r\n/]* goes on over slashes */
@@ -141,11 +177,9 @@ INLINE bool o200k_starts(const struct split_masks *masks, uint64_t *starts,
     uint64_t letters =
         run_starts(masks->letter) & ~(behind_prefix(masks, symbol) | space << 1);
     uint64_t symbols = run_starts(symbol) & ~(masks->blank << 1);
-    *limit = decided_bits(space);
-    *starts = letters | (masks->upper & masks->lower << 1) | symbols |
-              number_starts(masks->number, 3) |
-              space_starts(space, newline, symbol, attached);
-    return true;
+    return letters | (masks->upper & masks->lower << 1) | symbols |
+           number_starts(masks, 3, limit) |
+           space_starts(space, newline, symbol, attached, masks->inner);
 }
 
 #endif

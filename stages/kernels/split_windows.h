@@ -18,22 +18,50 @@ struct split_variant {
     /* Masks of ASCII bytes and of `sure` characters; the bytes of 128 and more among the
      * others come back as `wide`. */
     struct split_masks (*classify)(const unsigned char *at, uint64_t *wide);
-    /* Positions of the bits, each plus `base`, to `ends`, of which seven more may be
-     * written. `count`: how many bits there are. */
+    /* Adds the characters that begin at bytes of `wide`. */
+    void (*add_wide)(const unsigned char *at, uint64_t wide, struct split_masks *masks);
+    /* Positions of the bits, each plus `base`, to `ends`, of which all up to the 64th
+     * may be written. `count`: how many bits there are. */
     void (*put_ends)(uint64_t bits, unsigned count, size_t base, size_t *ends);
 };
+
+/* First bytes and lengths of the well-formed characters among `wide`; those of which a
+ * byte may lie behind the window are left out. Surrogates and
+ * overlong forms are taken for well-formed. */
+INLINE uint64_t wide_characters(struct split_masks *masks, uint64_t wide,
+                                uint64_t continuation, uint64_t from_e0, uint64_t from_f0)
+{
+    uint64_t first = wide & ~continuation & lowest_bits(SPLIT_CLASSIFIED);
+    first &= continuation >> 1;
+    masks->two = first & ~from_e0;
+    first &= ~from_e0 | continuation >> 2;
+    masks->three |= first & from_e0 & ~from_f0;
+    first &= ~from_f0 | continuation >> 3;
+    masks->four = first & from_f0;
+    return first;
+}
+
+/* All bytes of the characters that begin at these. */
+INLINE uint64_t whole_characters(const struct split_masks *masks, uint64_t first)
+{
+    uint64_t three = first & (masks->three | masks->four);
+    return first | first << 1 | three << 2 | (first & masks->four) << 3;
+}
 
 /* Characters of several bytes, one by one. */
 INLINE void add_wide(const unsigned char *at, uint64_t wide, struct split_masks *masks)
 {
     while (wide) {
         unsigned i = TRAILING_ZEROS(wide);
-        if (i > SPLIT_WINDOW - 4) /* may leave the window: nothing is decided there */
+        if (i >= SPLIT_CLASSIFIED)
             break;
         size_t length;
         unsigned set = split_wide_set(at + i, at + SPLIT_WINDOW, &length);
         uint64_t bits = lowest_bits((unsigned)length) << i, first = UINT64_C(1) << i;
-        masks->is_odd |= (set & (SET_SPACE | SET_NUMBER | SET_MARK)) != 0;
+        masks->space |= set & SET_SPACE ? bits : 0;
+        masks->number |= set & SET_NUMBER ? bits : 0;
+        masks->mark |= set & SET_MARK ? bits : 0;
+        masks->inner |= set & (SET_SPACE | SET_NUMBER) ? bits & ~first : 0;
         masks->letter |= set & SET_LETTER ? bits : 0;
         masks->upper |= set & SET_UPPER ? bits : 0;
         masks->lower |= set & SET_LOWER ? bits : 0;
@@ -82,26 +110,25 @@ INLINE uint64_t join_contractions(const unsigned char *at, uint64_t starts,
     return starts;
 }
 
-/* Where pieces begin in the window, as far as `*limit`; 0: the reference has to say. */
+/* Where pieces begin in the window, as far as `*limit`. */
 INLINE uint64_t window_starts(enum split_pattern pattern,
                               const struct split_variant *variant,
                               const unsigned char *at, unsigned *limit)
 {
-    uint64_t starts, wide;
+    uint64_t wide;
     struct split_masks masks = variant->classify(at, &wide);
+    masks.open = wide & ~lowest_bits(SPLIT_CLASSIFIED);
     if (wide)
-        add_wide(at, wide, &masks);
+        variant->add_wide(at, wide, &masks);
+    if (pattern == SPLIT_O200K)
+        masks.letter |= masks.mark;
     masks.symbol = ~(masks.letter | masks.number | masks.space | masks.newline);
-    if (UNLIKELY(masks.is_odd))
-        return 0;
     switch (pattern) {
     case SPLIT_R50K:
     case SPLIT_P50K:
         return add_contractions(at, r50k_starts(&masks, limit), &masks, false);
     case SPLIT_O200K:
-        return o200k_starts(&masks, &starts, limit)
-                   ? join_contractions(at, starts, &masks)
-                   : 0;
+        return join_contractions(at, o200k_starts(&masks, limit), &masks);
     case SPLIT_QWEN:
         return add_contractions(at, cl100k_starts(&masks, 1, limit), &masks, true);
     case SPLIT_CL100K:
