@@ -12,7 +12,7 @@
 struct arena;
 struct vocabulary;
 
-enum { MERGE_SHORT_MAX = 64, MERGE_TINY_MAX = 16 };
+enum { MERGE_SHORT_MAX = 64, MERGE_TINY_MAX = 32 };
 
 struct merge_job {
     const unsigned char *piece; /* (size) */

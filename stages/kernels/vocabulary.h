@@ -24,6 +24,8 @@ enum {
 };
 #define TOKEN_NONE UINT32_MAX
 #define SLOT_EMPTY UINT64_MAX
+#define PAIR_LEFT UINT32_C(0x9E3779B1) /* odd: factors of a pair's hash */
+#define PAIR_RIGHT UINT32_C(0x85EBCA77)
 
 struct vocabulary {
     uint32_t id_limit;    /* ids are below; there may be holes */
@@ -121,9 +123,23 @@ static inline uint64_t vocabulary_pair_key(uint32_t left, uint32_t right)
     return (uint64_t)left << PAIR_ID_BITS | right;
 }
 
-static inline uint64_t vocabulary_pair_hash(uint64_t key)
+/* Of 32 bits, so that vectors can have sixteen of them; the upper ones are the good ones. */
+static inline uint32_t vocabulary_pair_hash(uint32_t left, uint32_t right)
 {
-    return (key ^ key >> 17) * UINT64_C(0x9E3779B97F4A7C15);
+    return left * PAIR_LEFT ^ right * PAIR_RIGHT;
+}
+
+/* The slot of a pair, and its bit in the filter. */
+static inline size_t vocabulary_pair_slot(const struct vocabulary *vocabulary,
+                                          uint32_t hash)
+{
+    return hash >> (vocabulary->pair_shift - 32);
+}
+
+static inline size_t vocabulary_pair_bit(const struct vocabulary *vocabulary,
+                                         uint32_t hash)
+{
+    return hash >> (vocabulary->pair_shift - 32 - PAIR_FILTER_BITS);
 }
 
 /* What two neighbouring tokens merge to, or TOKEN_NONE. */
@@ -131,12 +147,12 @@ static inline uint32_t vocabulary_pair(const struct vocabulary *vocabulary, uint
                                        uint32_t right)
 {
     uint64_t key = vocabulary_pair_key(left, right);
-    uint64_t hash = vocabulary_pair_hash(key);
-    size_t bit = (size_t)(hash >> (vocabulary->pair_shift - PAIR_FILTER_BITS));
+    uint32_t hash = vocabulary_pair_hash(left, right);
+    size_t bit = vocabulary_pair_bit(vocabulary, hash);
     if (!(vocabulary->pair_filter[bit / 64] >> (bit % 64) & 1))
         return TOKEN_NONE;
     size_t mask = ((size_t)1 << (64 - vocabulary->pair_shift)) - 1;
-    size_t i = (size_t)(hash >> vocabulary->pair_shift);
+    size_t i = vocabulary_pair_slot(vocabulary, hash);
     for (;; i = (i + 1) & mask) {
         uint64_t slot = vocabulary->pairs[i];
         if (slot >> PAIR_ID_BITS == key)

@@ -192,9 +192,9 @@ static void add_pair(struct builder *builder, uint32_t left, uint32_t right, uin
 {
     uint64_t key = vocabulary_pair_key(left, right);
     size_t mask = ((size_t)1 << (64 - builder->pair_shift)) - 1;
-    uint64_t hash = vocabulary_pair_hash(key);
-    size_t slot = (size_t)(hash >> builder->pair_shift);
-    size_t bit = (size_t)(hash >> (builder->pair_shift - PAIR_FILTER_BITS));
+    uint32_t hash = vocabulary_pair_hash(left, right);
+    size_t slot = vocabulary_pair_slot(&builder->view, hash);
+    size_t bit = vocabulary_pair_bit(&builder->view, hash);
     builder->pair_filter[bit / 64] |= UINT64_C(1) << (bit % 64);
     while (builder->pairs[slot] != SLOT_EMPTY)
         slot = (slot + 1) & mask;
