@@ -93,9 +93,8 @@ static void prepare_words(struct bert_encoder *encoder)
             place->slot = piece_key_slot(place->key);
             PREFETCH(encoder->cache.small + place->slot);
         } else {
-            place->slot = piece_large_slot(word, size);
-            PREFETCH(encoder->cache.large + place->slot);
-            PREFETCH(encoder->cache.large[place->slot].ids);
+            place->slot = piece_large_hash(word, size);
+            PREFETCH(piece_large_line(&encoder->cache, place->slot, size));
         }
     }
 }

@@ -2,10 +2,11 @@
  *
  * Tables of two kinds. Small slots hold a key of 16 bytes (up to 15 bytes of the piece,
  * zeroes, its size) and up to four ids inline: two to a cache line, so that a look costs one
- * miss of the cache and no branch on the piece. Large slots take what is longer or has more
- * ids, by length in one of two tables. Where the two small slots of a line are taken, its
- * neighbour is tried; else the second slot gives way: the others keep what came first, and
- * what is frequent comes early. What is cached never shows in results. */
+ * miss of the cache and no branch on the piece. Large slots take a cache line each, and what
+ * is longer still or has more ids stands in a store that is emptied when it is full. Where
+ * the two small slots of a line are taken, its neighbour is tried; else the second slot gives
+ * way: the others keep what came first, and what is frequent comes early. What is cached
+ * never shows in results. */
 #ifndef STAGES_KERNELS_PIECE_CACHE_H
 #define STAGES_KERNELS_PIECE_CACHE_H
 
@@ -21,11 +22,12 @@ enum {
     PIECE_INLINE_IDS = 4,
     PIECE_COUNT_SHIFT = 28, /* the count stands above the first id */
     PIECE_IN_LARGE = 7,     /* as a count: has more ids, see the large table */
-    PIECE_LARGE_MAX = 62,
-    PIECE_LARGE_IDS = 16,
-    PIECE_SMALL_BITS = 20, /* slots: 32 MiB */
-    PIECE_LARGE_BITS = 17, /* slots: 8 MiB */
-    PIECE_LONG_BITS = 13   /* slots: 1 MiB */
+    PIECE_LARGE_MAX = 30,
+    PIECE_LARGE_IDS = 8,
+    PIECE_SMALL_BITS = 20,     /* slots: 32 MiB */
+    PIECE_LARGE_BITS = 17,     /* slots: 8 MiB */
+    PIECE_STORED_BITS = 14,    /* slots: 384 KiB */
+    PIECE_STORE_SIZE = 4 << 20 /* bytes */
 };
 
 struct piece_key {
@@ -37,24 +39,25 @@ struct piece_slot {
     uint32_t ids[PIECE_INLINE_IDS];
 };
 
-/* A slot of a cache line: pieces of up to 30 bytes and up to eight ids. */
+/* A slot of a cache line. */
 struct piece_large_slot {
     unsigned char size, count; /* 0, 0: empty */
-    unsigned char piece[30];
-    uint32_t ids[8];
-};
-
-/* The same of two cache lines, for those beyond. */
-struct piece_long_slot {
-    unsigned char size, count;
     unsigned char piece[PIECE_LARGE_MAX];
     uint32_t ids[PIECE_LARGE_IDS];
+};
+
+/* What fits none: its ids and bytes stand in the store, one behind the other. */
+struct piece_stored_slot {
+    uint64_t hash;
+    uint32_t offset, size, count; /* size 0: empty */
 };
 
 struct piece_cache {
     struct piece_slot *small; /* in the arena given to init */
     struct piece_large_slot *large;
-    struct piece_long_slot *longest;
+    struct piece_stored_slot *stored;
+    uint32_t *store; /* (PIECE_STORE_SIZE / 4) */
+    size_t store_used;
 };
 
 /* Empty tables in `arena`. False: no memory. */
@@ -124,18 +127,18 @@ static inline size_t piece_slot_get(const struct piece_slot *slot, uint32_t *ids
 void piece_cache_put(struct piece_cache *cache, struct piece_key key, size_t slot,
                      const uint32_t *ids, size_t count);
 
-/* Where a piece stands in its large table, unless beside it. */
-size_t piece_large_slot(const unsigned char *piece, size_t size);
+/* What a large piece is looked up by. */
+uint64_t piece_large_hash(const unsigned char *piece, size_t size);
 
-/* The line of that slot, to be asked for ahead. */
-const void *piece_large_line(const struct piece_cache *cache, size_t slot, size_t size);
+/* The line that will be looked at, to be asked for ahead. */
+const void *piece_large_line(const struct piece_cache *cache, uint64_t hash, size_t size);
 
-/* Ids of a piece, of any size, whose slot that is: their number, or 0. */
-size_t piece_cache_find_large(const struct piece_cache *cache, size_t slot,
+/* Ids of a piece, of any size, that has this hash: their number, or 0. */
+size_t piece_cache_find_large(const struct piece_cache *cache, uint64_t hash,
                               const unsigned char *piece, size_t size, uint32_t *ids);
 
 /* Remember it where it is not too large. Where both slots are taken the second gives way. */
-void piece_cache_put_large(struct piece_cache *cache, size_t slot,
+void piece_cache_put_large(struct piece_cache *cache, uint64_t hash,
                            const unsigned char *piece, size_t size, const uint32_t *ids,
                            size_t count);
 

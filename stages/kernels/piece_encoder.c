@@ -20,7 +20,7 @@ static void prepare_batch(struct piece_encoder *encoder, const unsigned char *te
             encoder->slots[i] = piece_key_slot(key);
             PREFETCH(encoder->cache.small + encoder->slots[i]);
         } else {
-            encoder->slots[i] = piece_large_slot(text + begin, length);
+            encoder->slots[i] = piece_large_hash(text + begin, length);
         }
         begin = ends[i];
     }
@@ -54,7 +54,7 @@ static enum error_code encode_small(struct piece_encoder *encoder,
         *count = piece_slot_get(slot, ids);
         if (*count != PIECE_IN_LARGE)
             return OK;
-        return encode_large(encoder, piece, size, piece_large_slot(piece, size), scratch,
+        return encode_large(encoder, piece, size, piece_large_hash(piece, size), scratch,
                             ids, count, error);
     }
     enum error_code code =
@@ -63,7 +63,7 @@ static enum error_code encode_small(struct piece_encoder *encoder,
         return code;
     piece_cache_put(&encoder->cache, encoder->keys[i], encoder->slots[i], ids, *count);
     if (*count > PIECE_INLINE_IDS)
-        piece_cache_put_large(&encoder->cache, piece_large_slot(piece, size), piece, size,
+        piece_cache_put_large(&encoder->cache, piece_large_hash(piece, size), piece, size,
                               ids, *count);
     return OK;
 }
@@ -91,7 +91,7 @@ enum error_code piece_encoder_run(struct piece_encoder *encoder,
         if (slot || length > PIECE_KEY_MAX)
             code =
                 encode_large(encoder, piece, length,
-                             slot ? piece_large_slot(piece, length) : encoder->slots[i],
+                             slot ? piece_large_hash(piece, length) : encoder->slots[i],
                              scratch, out, &written, error);
         else
             code = encode_small(encoder, piece, length, i, scratch, out, &written, error);

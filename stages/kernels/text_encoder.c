@@ -8,10 +8,6 @@
 #include "stages/kernels/merge.h"
 #include "stages/kernels/vocabulary.h"
 
-/* Pieces of more bytes are cut, where they can be: those that end in ASCII when they do
- * not fit a small slot, since ASCII is seldom cut; others so that their parts recur. */
-enum { CUT_ABOVE_ASCII = PIECE_KEY_MAX, CUT_ABOVE_OTHERS = 3 };
-
 enum error_code text_encoder_init(struct text_encoder *encoder,
                                   const struct vocabulary *vocabulary,
                                   enum split_pattern pattern, struct arena *arena,
@@ -24,16 +20,15 @@ enum error_code text_encoder_init(struct text_encoder *encoder,
     return OK;
 }
 
-/* Look for a place to cut? Pieces of more than CUT_ABOVE_ASCII bytes, and of more than
- * CUT_ABOVE_OTHERS where the last byte is not ASCII: without a branch on that. */
-static inline bool may_be_cut(size_t length, unsigned char last)
+static struct piece_key key_of(const unsigned char *piece, size_t size,
+                               const unsigned char *end)
 {
-    return length + (last >> 7) * (size_t)(CUT_ABOVE_ASCII - CUT_ABOVE_OTHERS) >
-           CUT_ABOVE_ASCII;
+    return LIKELY(end - piece >= 16) ? piece_key_load(piece, size)
+                                     : piece_key_copy(piece, size);
 }
 
 /* Keys and cache lines of a batch's pieces: the lines are on their way when they are looked
- * at. Pieces are cut where they can be. `*piece`: the first not done. Returns their
+ * at. Long pieces are cut where they can be. `*piece`: the first not done. Returns their
  * number. */
 static size_t prepare_batch(struct text_encoder *encoder, const unsigned char *text,
                             size_t size, size_t begin, size_t *piece, size_t count)
@@ -45,21 +40,19 @@ static size_t prepare_batch(struct text_encoder *encoder, const unsigned char *t
     size_t next = *piece;
     while (next < count && pending < full) {
         size_t end = encoder->ends[next++];
-        if (UNLIKELY(may_be_cut(end - begin, text[end - 1]))) {
+        if (UNLIKELY(end - begin > PIECE_KEY_MAX)) {
             size_t part = vocabulary_cut(encoder->vocabulary, text + begin, end - begin);
             next -= begin + part < end;
             end = begin + part;
         }
         size_t length = end - begin;
         if (LIKELY(length <= PIECE_KEY_MAX)) {
-            pending->key = LIKELY(size - begin >= 16)
-                               ? piece_key_load(text + begin, length)
-                               : piece_key_copy(text + begin, length);
+            pending->key = key_of(text + begin, length, text + size);
             pending->line = small + piece_key_slot(pending->key);
             PREFETCH(pending->line);
         } else {
             PREFETCH(
-                piece_large_line(cache, piece_large_slot(text + begin, length), length));
+                piece_large_line(cache, piece_large_hash(text + begin, length), length));
             pending->key = (struct piece_key){0};
             pending->line = small;
         }
@@ -70,122 +63,14 @@ static size_t prepare_batch(struct text_encoder *encoder, const unsigned char *t
     return (size_t)(pending - encoder->pending);
 }
 
-/* The ids of a piece that is too long for the small table, or has too many. */
-static enum error_code encode_large(struct text_encoder *encoder,
-                                    struct missed_piece *missed, struct arena *scratch,
-                                    struct error *error)
-{
-    struct piece_cache *cache = &encoder->cache;
-    size_t slot = piece_large_slot(missed->piece, missed->size);
-    missed->count =
-        piece_cache_find_large(cache, slot, missed->piece, missed->size, missed->ids);
-    if (missed->count > 0)
-        return OK;
-    enum error_code code = merge_piece(encoder->vocabulary, missed->piece, missed->size,
-                                       scratch, missed->ids, &missed->count, error);
-    if (code == OK)
-        piece_cache_put_large(cache, slot, missed->piece, missed->size, missed->ids,
-                              missed->count);
-    return code;
-}
-
-static void remember(struct text_encoder *encoder, const struct missed_piece *missed)
-{
-    struct piece_cache *cache = &encoder->cache;
-    size_t line = (size_t)(missed->pending->line - cache->small);
-    if (missed->count > PIECE_INLINE_IDS)
-        piece_cache_put_large(cache, piece_large_slot(missed->piece, missed->size),
-                              missed->piece, missed->size, missed->ids, missed->count);
-    piece_cache_put(cache, missed->pending->key, line, missed->ids, missed->count);
-}
-
-/* The neighbour of its line, or a token as a whole. False: it is to be merged. */
-static bool find_missed(struct text_encoder *encoder, struct missed_piece *missed)
-{
-    const struct piece_cache *cache = &encoder->cache;
-    size_t line = (size_t)(missed->pending->line - cache->small);
-    const struct piece_slot *slot =
-        piece_cache_find(cache, missed->pending->key, piece_key_other_slot(line));
-    if (slot) {
-        uint32_t ids[PIECE_INLINE_IDS]; /* there may not be room for all of them */
-        missed->count = piece_slot_get(slot, ids);
-        missed->is_known = missed->count == PIECE_IN_LARGE;
-        if (!missed->is_known)
-            memcpy(missed->ids, ids, missed->count * sizeof *ids);
-        return true;
-    }
-    uint32_t token = vocabulary_find_hashed(encoder->vocabulary, missed->hash,
-                                            missed->piece, missed->size);
-    if (token == TOKEN_NONE)
-        return false;
-    missed->ids[0] = token;
-    missed->count = 1;
-    remember(encoder, missed);
-    return true;
-}
-
-/* What the batch missed, together: memory is asked ahead for all of it. */
-static enum error_code encode_missed(struct text_encoder *encoder, size_t count,
-                                     struct arena *scratch, struct error *error)
-{
-    const struct vocabulary *vocabulary = encoder->vocabulary;
-    struct missed_piece *const end = encoder->missed + count;
-    size_t jobs = 0;
-    for (struct missed_piece *missed = encoder->missed; missed < end; missed++) {
-        if (missed->size > PIECE_KEY_MAX || missed->is_known)
-            continue;
-        size_t line = (size_t)(missed->pending->line - encoder->cache.small);
-        PREFETCH(encoder->cache.small + piece_key_other_slot(line));
-        missed->hash = vocabulary_hash(missed->piece, missed->size);
-        PREFETCH(vocabulary->pieces + (missed->hash >> vocabulary->piece_shift));
-    }
-    for (struct missed_piece *missed = encoder->missed; missed < end; missed++) {
-        bool is_small = missed->size <= PIECE_KEY_MAX;
-        if (is_small && !missed->is_known && !find_missed(encoder, missed)) {
-            encoder->merged[jobs] = missed;
-            encoder->jobs[jobs++] = (struct merge_job){
-                .piece = missed->piece, .size = missed->size, .ids = missed->ids};
-        } else if (!is_small || missed->is_known) {
-            enum error_code code = encode_large(encoder, missed, scratch, error);
-            if (code != OK)
-                return code;
-        }
-    }
-    merge_jobs(vocabulary, encoder->jobs, jobs);
-    for (size_t i = 0; i < jobs; i++) {
-        encoder->merged[i]->count = encoder->jobs[i].count;
-        remember(encoder, encoder->merged[i]);
-    }
-    return OK;
-}
-
-/* Close the gaps behind the ids of missed pieces. Returns the end. */
-static uint32_t *close_gaps(const struct text_encoder *encoder, size_t count,
-                            const uint32_t *end)
-{
-    const struct missed_piece *missed = encoder->missed;
-    uint32_t *out = missed[0].ids;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t *rest = missed[i].ids + missed[i].size;
-        const uint32_t *next = i + 1 < count ? missed[i + 1].ids : end;
-        memmove(out, missed[i].ids, missed[i].count * sizeof *out);
-        out += missed[i].count;
-        memmove(out, rest, (size_t)(next - rest) * sizeof *out);
-        out += next - rest;
-    }
-    return out;
-}
-
-/* Look up and write the ids of the batch's pieces, which begin at `begin`. */
-static enum error_code encode_batch(struct text_encoder *encoder,
-                                    const unsigned char *text, size_t begin,
-                                    size_t pieces, struct arena *scratch, uint32_t **ids,
-                                    struct error *error)
+/* Write the ids of the batch's pieces, which begin at `begin`; those that are missed leave
+ * a gap. */
+static uint32_t *look_up_batch(struct text_encoder *encoder, const unsigned char *text,
+                               size_t begin, size_t pieces, uint32_t *out)
 {
     const struct pending_piece *const first = encoder->pending;
     const struct pending_piece *const end = first + pieces;
-    uint32_t *out = *ids;
-    size_t missed = 0;
+    struct missed_piece *missed = encoder->missed + encoder->missed_count;
     for (const struct pending_piece *piece = first; piece < end; piece++) {
         const struct piece_slot *slot = piece->line;
         slot += !piece_key_is_equal(slot->key, piece->key);
@@ -198,20 +83,234 @@ static enum error_code encode_batch(struct text_encoder *encoder,
             continue;
         }
         size_t from = piece > first ? piece[-1].end : begin;
-        encoder->missed[missed++] = (struct missed_piece){.pending = piece,
-                                                          .piece = text + from,
-                                                          .size = piece->end - from,
-                                                          .ids = out,
-                                                          .is_known = is_hit};
+        *missed++ = (struct missed_piece){.key = piece->key,
+                                          .line = piece->line,
+                                          .piece = text + from,
+                                          .size = piece->end - from,
+                                          .ids = out,
+                                          .is_known = is_hit};
         out += piece->end - from;
     }
-    *ids = out;
-    if (missed == 0)
+    encoder->missed_count = (size_t)(missed - encoder->missed);
+    return out;
+}
+
+/* ---- what was missed ---- */
+
+static size_t line_number(const struct text_encoder *encoder,
+                          const struct piece_slot *line)
+{
+    return (size_t)(line - encoder->cache.small);
+}
+
+/* Ids of a piece that is in the cache: their number, or 0. `is_large`: not in the table of
+ * small ones. */
+static size_t find_ids(const struct text_encoder *encoder, struct piece_key key,
+                       const struct piece_slot *line, bool is_large,
+                       const unsigned char *piece, size_t size, uint32_t *ids)
+{
+    const struct piece_cache *cache = &encoder->cache;
+    if (!is_large) {
+        size_t number = line_number(encoder, line);
+        const struct piece_slot *slot = piece_cache_find(cache, key, number);
+        if (!slot)
+            slot = piece_cache_find(cache, key, piece_key_other_slot(number));
+        if (!slot)
+            return 0;
+        uint32_t four[PIECE_INLINE_IDS]; /* there may not be room for all of them */
+        size_t count = piece_slot_get(slot, four);
+        for (size_t i = 0; i < count && i < PIECE_INLINE_IDS; i++)
+            ids[i] = four[i];
+        if (count != PIECE_IN_LARGE)
+            return count;
+    }
+    return piece_cache_find_large(cache, piece_large_hash(piece, size), piece, size, ids);
+}
+
+static void remember(struct text_encoder *encoder, struct piece_key key,
+                     const struct piece_slot *line, const unsigned char *piece,
+                     size_t size, const uint32_t *ids, size_t count)
+{
+    if (count > PIECE_INLINE_IDS || size > PIECE_KEY_MAX)
+        piece_cache_put_large(&encoder->cache, piece_large_hash(piece, size), piece, size,
+                              ids, count);
+    if (size <= PIECE_KEY_MAX)
+        piece_cache_put(&encoder->cache, key, line_number(encoder, line), ids, count);
+}
+
+static void add_job(struct text_encoder *encoder, struct missed_part *part)
+{
+    part->job = &encoder->jobs[encoder->job_count++];
+    *part->job =
+        (struct merge_job){.piece = part->piece, .size = part->size, .ids = part->ids};
+}
+
+/* The parts of a piece; their lines are on their way. Only what ends in a character of
+ * several bytes is worth a look for places to cut, and long pieces were cut before. `end`:
+ * behind the text. */
+static void add_parts(struct text_encoder *encoder, struct missed_piece *missed,
+                      const unsigned char *end)
+{
+    const struct piece_slot *const small = encoder->cache.small;
+    bool may_be_cut = missed->size > 3 && missed->size <= PIECE_KEY_MAX &&
+                      missed->piece[missed->size - 1] >= 0x80;
+    missed->first_part = encoder->part_count;
+    for (size_t from = 0, size = missed->size; from < missed->size; from += size) {
+        const unsigned char *piece = missed->piece + from;
+        if (may_be_cut)
+            size = vocabulary_cut(encoder->vocabulary, piece, missed->size - from);
+        struct missed_part *part = &encoder->parts[encoder->part_count++];
+        *part = (struct missed_part){.key = missed->key,
+                                     .line = missed->line,
+                                     .piece = piece,
+                                     .size = size,
+                                     .ids = missed->ids + from};
+        if (size == missed->size) {
+            add_job(encoder, part);
+            break;
+        }
+        part->key = key_of(piece, size, end);
+        part->line = small + piece_key_slot(part->key);
+        PREFETCH(part->line);
+        PREFETCH(small + piece_key_other_slot(line_number(encoder, part->line)));
+    }
+    missed->part_count = encoder->part_count - missed->first_part;
+}
+
+/* A token that merging does not make: it is its piece's only id all the same. */
+static bool find_token(const struct text_encoder *encoder, struct missed_piece *missed)
+{
+    if (encoder->vocabulary->join_shift != 0) /* there are none */
+        return false;
+    uint32_t token = vocabulary_find(encoder->vocabulary, missed->piece, missed->size);
+    if (token == TOKEN_NONE)
+        return false;
+    missed->ids[0] = token;
+    missed->count = 1;
+    return true;
+}
+
+/* Find the ids of a missed piece, or add its parts. */
+static enum error_code resolve_piece(struct text_encoder *encoder,
+                                     struct missed_piece *missed,
+                                     const unsigned char *end, struct arena *scratch,
+                                     struct error *error)
+{
+    missed->part_count = 0;
+    missed->count = find_ids(encoder, missed->key, missed->line,
+                             missed->is_known || missed->size > PIECE_KEY_MAX,
+                             missed->piece, missed->size, missed->ids);
+    if (missed->count > 0)
         return OK;
-    enum error_code code = encode_missed(encoder, missed, scratch, error);
+    enum error_code code = OK;
+    if (missed->size > MERGE_TINY_MAX) {
+        code = merge_piece(encoder->vocabulary, missed->piece, missed->size, scratch,
+                           missed->ids, &missed->count, error);
+    } else if (!find_token(encoder, missed)) {
+        add_parts(encoder, missed, end);
+        return OK;
+    }
     if (code == OK)
-        *ids = close_gaps(encoder, missed, out);
+        remember(encoder, missed->key, missed->line, missed->piece, missed->size,
+                 missed->ids, missed->count);
     return code;
+}
+
+/* The ids of all parts. Those that are new are merged together. */
+static void resolve_parts(struct text_encoder *encoder)
+{
+    const struct missed_part *const end = encoder->parts + encoder->part_count;
+    for (struct missed_part *part = encoder->parts; part < end; part++) {
+        if (part->job)
+            continue;
+        part->count = find_ids(encoder, part->key, part->line, false, part->piece,
+                               part->size, part->ids);
+        if (part->count == 0)
+            add_job(encoder, part);
+    }
+    merge_jobs(encoder->vocabulary, encoder->jobs, encoder->job_count);
+    for (struct missed_part *part = encoder->parts; part < end; part++) {
+        if (!part->job)
+            continue;
+        part->count = part->job->count;
+        remember(encoder, part->key, part->line, part->piece, part->size, part->ids,
+                 part->count);
+    }
+}
+
+/* The ids of a piece are those of its parts. */
+static void join_parts(struct text_encoder *encoder, struct missed_piece *missed)
+{
+    const struct missed_part *parts = encoder->parts + missed->first_part;
+    if (missed->part_count == 0)
+        return;
+    missed->count = parts[0].count;
+    for (size_t i = 1; i < missed->part_count; i++) {
+        memmove(missed->ids + missed->count, parts[i].ids,
+                parts[i].count * sizeof *missed->ids);
+        missed->count += parts[i].count;
+    }
+    if (missed->part_count > 1)
+        remember(encoder, missed->key, missed->line, missed->piece, missed->size,
+                 missed->ids, missed->count);
+}
+
+static void send_for_lines(const struct text_encoder *encoder)
+{
+    for (size_t i = 0; i < encoder->missed_count; i++) {
+        const struct missed_piece *missed = &encoder->missed[i];
+        if (missed->size > PIECE_KEY_MAX)
+            continue;
+        PREFETCH(encoder->cache.small +
+                 piece_key_other_slot(line_number(encoder, missed->line)));
+        if (missed->is_known)
+            PREFETCH(piece_large_line(&encoder->cache,
+                                      piece_large_hash(missed->piece, missed->size),
+                                      missed->size));
+    }
+}
+
+/* Close the gaps behind the ids of missed pieces. Returns the end. */
+static uint32_t *close_gaps(const struct text_encoder *encoder, const uint32_t *end)
+{
+    const struct missed_piece *missed = encoder->missed;
+    uint32_t *out = missed[0].ids;
+    for (size_t i = 0; i < encoder->missed_count; i++) {
+        const uint32_t *rest = missed[i].ids + missed[i].size;
+        const uint32_t *next = i + 1 < encoder->missed_count ? missed[i + 1].ids : end;
+        memmove(out, missed[i].ids, missed[i].count * sizeof *out);
+        out += missed[i].count;
+        memmove(out, rest, (size_t)(next - rest) * sizeof *out);
+        out += next - rest;
+    }
+    return out;
+}
+
+/* The ids of all missed pieces go into their gaps. `end`: behind the text. */
+static enum error_code resolve_missed(struct text_encoder *encoder,
+                                      const unsigned char *end, struct arena *scratch,
+                                      uint32_t **ids, struct error *error)
+{
+    send_for_lines(encoder);
+    for (size_t next = 0; next < encoder->missed_count;) {
+        size_t first = next;
+        encoder->part_count = encoder->job_count = 0;
+        for (; next < encoder->missed_count &&
+               encoder->part_count + PIECE_KEY_MAX <= TEXT_PARTS_MAX;
+             next++) {
+            enum error_code code =
+                resolve_piece(encoder, &encoder->missed[next], end, scratch, error);
+            if (code != OK)
+                return code;
+        }
+        resolve_parts(encoder);
+        for (size_t i = first; i < next; i++)
+            join_parts(encoder, &encoder->missed[i]);
+    }
+    if (encoder->missed_count > 0)
+        *ids = close_gaps(encoder, *ids);
+    encoder->missed_count = 0;
+    return OK;
 }
 
 enum error_code text_encoder_run(struct text_encoder *encoder, const unsigned char *text,
@@ -220,19 +319,25 @@ enum error_code text_encoder_run(struct text_encoder *encoder, const unsigned ch
 {
     uint32_t *out = ids;
     size_t at = 0, begin = 0;
+    encoder->missed_count = 0;
     while (begin < size) {
         size_t piece = 0;
         size_t pieces =
             split_pieces(encoder->pattern, text, size, &at, encoder->ends, TEXT_BATCH);
         while (piece < pieces) {
+            if (encoder->missed_count + TEXT_BATCH > TEXT_MISSED_MAX) {
+                enum error_code code =
+                    resolve_missed(encoder, text + size, scratch, &out, error);
+                if (code != OK)
+                    return code;
+            }
             size_t filled = prepare_batch(encoder, text, size, begin, &piece, pieces);
-            enum error_code code =
-                encode_batch(encoder, text, begin, filled, scratch, &out, error);
-            if (code != OK)
-                return code;
+            out = look_up_batch(encoder, text, begin, filled, out);
             begin = encoder->pending[filled - 1].end;
         }
     }
-    *count = (size_t)(out - ids);
-    return OK;
+    enum error_code code = resolve_missed(encoder, text + size, scratch, &out, error);
+    if (code == OK)
+        *count = (size_t)(out - ids);
+    return code;
 }

@@ -15,7 +15,9 @@ struct arena;
 struct vocabulary;
 
 enum {
-    TEXT_BATCH = 256,      /* pieces worked on together */
+    TEXT_BATCH = 256,      /* pieces looked up together */
+    TEXT_MISSED_MAX = 768, /* pieces that are merged together */
+    TEXT_PARTS_MAX = 1024, /* of missed pieces */
     TEXT_ENCODER_SLACK = 4 /* ids that may be written behind the last one */
 };
 
@@ -29,13 +31,25 @@ struct pending_piece {
 /* A piece whose ids are not in its cache line: they are written later, at `ids`, where
  * there is room for as many as the piece has bytes. */
 struct missed_piece {
-    const struct pending_piece *pending;
+    struct piece_key key; /* as above */
+    const struct piece_slot *line;
     const unsigned char *piece;
     size_t size;
     uint32_t *ids;
     size_t count;
-    uint64_t hash; /* vocabulary_hash() */
-    bool is_known; /* the large table has it */
+    bool is_known;                 /* the large table has it */
+    size_t first_part, part_count; /* 0: its ids are there */
+};
+
+/* A missed piece is cut where no merge reaches across: its parts recur more often. */
+struct missed_part {
+    struct piece_key key;
+    const struct piece_slot *line;
+    const unsigned char *piece;
+    size_t size;
+    uint32_t *ids;
+    size_t count;
+    struct merge_job *job; /* NULL: it was found */
 };
 
 struct text_encoder {
@@ -43,12 +57,14 @@ struct text_encoder {
     enum split_pattern pattern;
     struct piece_cache cache; /* lives in the arena given to init */
     /* of the batch in work */
-    size_t ends[TEXT_BATCH];                  /* as the pattern cuts */
-    struct pending_piece pending[TEXT_BATCH]; /* longer pieces are cut where no merge
-                                               * reaches */
-    struct missed_piece missed[TEXT_BATCH];
-    struct merge_job jobs[TEXT_BATCH];
-    struct missed_piece *merged[TEXT_BATCH]; /* whose job it is */
+    size_t ends[TEXT_BATCH]; /* as the pattern cuts */
+    struct pending_piece pending[TEXT_BATCH];
+    /* of some batches */
+    struct missed_piece missed[TEXT_MISSED_MAX];
+    size_t missed_count;
+    struct missed_part parts[TEXT_PARTS_MAX];
+    struct merge_job jobs[TEXT_PARTS_MAX];
+    size_t part_count, job_count;
 };
 
 /* ERROR_MEMORY. `vocabulary` is borrowed for as long as the encoder is used. */

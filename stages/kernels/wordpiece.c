@@ -169,7 +169,7 @@ size_t wordpiece_encode_missed(const struct wordpiece *model, struct piece_cache
     }
     bool is_known = found != NULL;
     if (is_small && is_known)
-        large = piece_large_slot(word, size);
+        large = piece_large_hash(word, size);
     count = 0;
     if (!is_small || is_known)
         count = piece_cache_find_large(cache, large, word, size, ids);
@@ -177,7 +177,7 @@ size_t wordpiece_encode_missed(const struct wordpiece *model, struct piece_cache
         return count;
     count = wordpiece_encode(model, word, size, ids, NULL);
     if (!is_small || count > PIECE_INLINE_IDS)
-        piece_cache_put_large(cache, is_small ? piece_large_slot(word, size) : large,
+        piece_cache_put_large(cache, is_small ? piece_large_hash(word, size) : large,
                               word, size, ids, count);
     if (is_small && !is_known)
         piece_cache_put(cache, place.key, place.slot, ids, count);

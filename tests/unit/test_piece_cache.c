@@ -87,41 +87,38 @@ static void a_full_line_uses_its_neighbour_before_a_slot_gives_way(void **state)
 static void put_large(struct piece_cache *cache, const unsigned char *piece, size_t size,
                       const uint32_t *ids, size_t count)
 {
-    piece_cache_put_large(cache, piece_large_slot(piece, size), piece, size, ids, count);
+    piece_cache_put_large(cache, piece_large_hash(piece, size), piece, size, ids, count);
 }
 
 static size_t find_large(const struct piece_cache *cache, const unsigned char *piece,
                          size_t size, uint32_t *ids)
 {
-    return piece_cache_find_large(cache, piece_large_slot(piece, size), piece, size, ids);
+    return piece_cache_find_large(cache, piece_large_hash(piece, size), piece, size, ids);
 }
 
-static void large_pieces_come_back_up_to_the_limits(void **state)
+static void large_pieces_come_back_with_their_ids(void **state)
 {
     (void)state;
+    enum { LONG = 1000, MANY = 300 };
     struct piece_cache cache;
     struct arena *arena = arena_create(1 << 16, 0);
     assert_true(piece_cache_init(&cache, arena));
-    unsigned char piece[PIECE_LARGE_MAX + 1];
-    uint32_t ids[PIECE_LARGE_IDS + 1], found[PIECE_LARGE_IDS];
+    unsigned char piece[LONG];
+    uint32_t ids[MANY], found[MANY];
     memset(piece, 'x', sizeof piece);
-    for (uint32_t i = 0; i <= PIECE_LARGE_IDS; i++)
+    for (uint32_t i = 0; i < MANY; i++)
         ids[i] = 100 + i;
-    put_large(&cache, piece, PIECE_LARGE_MAX, ids, PIECE_LARGE_IDS);
-    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX, found), PIECE_LARGE_IDS);
-    assert_memory_equal(found, ids, sizeof found);
-    assert_int_equal(find_large(&cache, piece, 20, found), 0);
-    put_large(&cache, piece, 20, ids, 8);
-    assert_int_equal(find_large(&cache, piece, 20, found), 8);
-    assert_memory_equal(found, ids, 8 * sizeof *ids);
-    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX, found), PIECE_LARGE_IDS);
-    assert_int_equal(find_large(&cache, piece, 21, found), 0);
-    put_large(&cache, piece, 21, ids, 9);
-    assert_int_equal(find_large(&cache, piece, 21, found), 0);
-    put_large(&cache, piece, PIECE_LARGE_MAX - 1, ids, PIECE_LARGE_IDS + 1);
-    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX - 1, found), 0);
-    put_large(&cache, piece, PIECE_LARGE_MAX + 1, ids, 2);
-    assert_int_equal(find_large(&cache, piece, PIECE_LARGE_MAX + 1, found), 0);
+    static const size_t sizes[] = {1,  20,  21, PIECE_LARGE_MAX, PIECE_LARGE_MAX + 1,
+                                   63, LONG};
+    static const size_t counts[] = {9, 8, 9, PIECE_LARGE_IDS, 1, 17, MANY};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(find_large(&cache, piece, sizes[i], found), 0);
+        put_large(&cache, piece, sizes[i], ids, counts[i]);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(find_large(&cache, piece, sizes[i], found), counts[i]);
+        assert_memory_equal(found, ids, counts[i] * sizeof *ids);
+    }
     arena_destroy(arena);
 }
 
@@ -131,8 +128,8 @@ static void a_large_slot_has_its_neighbour_before_it_gives_way(void **state)
     struct piece_cache cache;
     struct arena *arena = arena_create(1 << 16, 0);
     assert_true(piece_cache_init(&cache, arena));
-    static const size_t sizes[] = {30, PIECE_LARGE_MAX};
-    static const unsigned char pieces[3][PIECE_LARGE_MAX] = {"one", "two", "three"};
+    static const size_t sizes[] = {PIECE_LARGE_MAX, PIECE_LARGE_MAX + 9};
+    static const unsigned char pieces[3][PIECE_LARGE_MAX + 9] = {"one", "two", "three"};
     uint32_t ids[] = {7, 8, 9}, found[PIECE_LARGE_IDS];
     for (size_t s = 0; s < 2; s++) {
         size_t size = sizes[s];
@@ -147,14 +144,46 @@ static void a_large_slot_has_its_neighbour_before_it_gives_way(void **state)
     arena_destroy(arena);
 }
 
+/* Long pieces without end: those that came last are there, and no other's ids. */
+static void a_full_store_is_emptied(void **state)
+{
+    (void)state;
+    enum { SIZE = 3000, PIECES = 4000 };
+    struct piece_cache cache;
+    struct arena *arena = arena_create(1 << 16, 0);
+    assert_true(piece_cache_init(&cache, arena));
+    unsigned char piece[SIZE] = {0};
+    uint32_t ids[SIZE], found[SIZE];
+    size_t kept = 0;
+    for (uint32_t i = 0; i < PIECES; i++) {
+        memcpy(piece, &i, sizeof i);
+        for (uint32_t k = 0; k < i % SIZE + 1; k++)
+            ids[k] = i + k;
+        put_large(&cache, piece, SIZE, ids, i % SIZE + 1);
+        assert_int_equal(find_large(&cache, piece, SIZE, found), i % SIZE + 1);
+        assert_true(cache.store_used <= PIECE_STORE_SIZE / sizeof *cache.store);
+    }
+    for (uint32_t i = 0; i < PIECES; i++) {
+        memcpy(piece, &i, sizeof i);
+        size_t count = find_large(&cache, piece, SIZE, found);
+        assert_true(count == 0 ||
+                    (count == i % SIZE + 1 && found[count - 1] == i + count - 1));
+        kept += count > 0;
+    }
+    assert_in_range(kept, 100, PIECES / 2);
+    piece_cache_put_large(&cache, 1, piece, PIECE_STORE_SIZE, ids, 1); /* not looked at */
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_hold_bytes_and_size),
         cmocka_unit_test(small_pieces_come_back_with_their_ids),
         cmocka_unit_test(a_full_line_uses_its_neighbour_before_a_slot_gives_way),
-        cmocka_unit_test(large_pieces_come_back_up_to_the_limits),
+        cmocka_unit_test(large_pieces_come_back_with_their_ids),
         cmocka_unit_test(a_large_slot_has_its_neighbour_before_it_gives_way),
+        cmocka_unit_test(a_full_store_is_emptied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
