@@ -59,10 +59,34 @@ size_t merge_short(const struct vocabulary *vocabulary, const unsigned char *pie
     return count;
 }
 
+void merge_sort_jobs(struct merge_job *jobs, size_t count, struct merge_job **sorted)
+{
+    size_t ends[MERGE_TINY_MAX + 1] = {0};
+    for (size_t i = 0; i < count; i++)
+        ends[jobs[i].size]++;
+    for (size_t size = MERGE_TINY_MAX; size-- > 0;)
+        ends[size] += ends[size + 1];
+    for (size_t i = count; i-- > 0;)
+        sorted[--ends[jobs[i].size]] = &jobs[i];
+}
+
+void merge_take_lane(struct merge_job *job, const uint32_t *tokens, size_t stride)
+{
+    size_t count = 0;
+    do
+        job->ids[count] = tokens[count * stride];
+    while (++count < job->size && tokens[count * stride] != TOKEN_NONE);
+    job->count = count;
+}
+
 void merge_jobs(const struct vocabulary *vocabulary, struct merge_job *jobs, size_t count)
 {
     if (merge_has_avx512()) {
         merge_jobs_avx512(vocabulary, jobs, count);
+        return;
+    }
+    if (merge_has_avx2()) {
+        merge_jobs_avx2(vocabulary, jobs, count);
         return;
     }
     for (size_t i = 0; i < count; i++)

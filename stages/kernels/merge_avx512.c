@@ -187,45 +187,21 @@ KERNEL INLINE bool merge_group(const struct vocabulary *vocabulary, struct group
     return true;
 }
 
-KERNEL INLINE void end_group(struct merge_job *const *jobs, unsigned count,
-                             const struct group *group)
-{
-    for (unsigned i = 0; i < count; i++) {
-        size_t written = 0;
-        do
-            jobs[i]->ids[written] = group->tokens[written][i];
-        while (++written < jobs[i]->size && group->tokens[written][i] != TOKEN_NONE);
-        jobs[i]->count = written;
-    }
-}
-
-/* Pieces of about the same size go together. */
-static void sort_by_size(struct merge_job *jobs, size_t count, struct merge_job **sorted)
-{
-    size_t ends[MERGE_TINY_MAX + 1] = {0};
-    for (size_t i = 0; i < count; i++)
-        ends[jobs[i].size]++;
-    for (size_t size = MERGE_TINY_MAX; size-- > 0;)
-        ends[size] += ends[size + 1];
-    for (size_t i = count; i-- > 0;)
-        sorted[--ends[jobs[i].size]] = &jobs[i];
-}
-
 KERNEL void merge_jobs_avx512(const struct vocabulary *vocabulary, struct merge_job *jobs,
                               size_t count)
 {
-    enum { TOGETHER = 256 };
-    struct merge_job *sorted[TOGETHER];
+    struct merge_job *sorted[MERGE_TOGETHER];
     struct group group;
     while (count > 0) {
-        size_t some = count < TOGETHER ? count : TOGETHER;
-        sort_by_size(jobs, some, sorted);
+        size_t some = count < MERGE_TOGETHER ? count : MERGE_TOGETHER;
+        merge_sort_jobs(jobs, some, sorted);
         for (size_t i = 0; i < some; i += LANES) {
             unsigned lanes = some - i < LANES ? (unsigned)(some - i) : LANES;
             begin_group(vocabulary, sorted + i, lanes, &group);
             while (merge_group(vocabulary, &group))
                 ;
-            end_group(sorted + i, lanes, &group);
+            for (unsigned k = 0; k < lanes; k++)
+                merge_take_lane(sorted[i + k], group.tokens[0] + k, LANES);
         }
         jobs += some;
         count -= some;

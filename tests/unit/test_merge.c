@@ -10,6 +10,7 @@
 
 #include "core/arena.h"
 #include "stages/kernels/merge.h"
+#include "stages/kernels/merge_parts.h"
 #include "stages/kernels/tiktoken_file.h"
 #include "stages/kernels/vocabulary.h"
 #include "stages/kernels/vocabulary_build.h"
@@ -188,26 +189,39 @@ static void check_piece(const struct setting *setting, const unsigned char *piec
     arena_reset(scratch);
 }
 
+typedef void merge_function(const struct vocabulary *vocabulary, struct merge_job *jobs,
+                            size_t count);
+
 /* More than are in work side by side; of pieces alike and not. */
-static void check_jobs(const struct setting *setting, uint64_t *seed)
+static void check_jobs(const struct setting *setting, uint64_t *seed,
+                       merge_function *merge)
 {
-    enum { JOBS = 100 };
-    struct merge_job jobs[JOBS];
-    unsigned char pieces[JOBS][MERGE_TINY_MAX];
-    uint32_t ids[JOBS][MERGE_TINY_MAX + 1];
-    size_t count = random_next(seed) % JOBS;
+    enum { JOBS = 2 * MERGE_TOGETHER };
+    static struct merge_job jobs[JOBS];
+    static unsigned char pieces[JOBS][MERGE_TINY_MAX];
+    static uint32_t ids[JOBS][MERGE_TINY_MAX + 1];
+    size_t count = random_next(seed) % (random_next(seed) % 4 ? 40 : JOBS);
     for (size_t i = 0; i < count; i++) {
         jobs[i] = (struct merge_job){.piece = pieces[i], .ids = ids[i]};
         jobs[i].size = random_piece(seed, pieces[i], MERGE_TINY_MAX);
         ids[i][jobs[i].size] = 12345; /* no room for more */
     }
-    merge_jobs(&setting->vocabulary, jobs, count);
+    merge(&setting->vocabulary, jobs, count);
     for (size_t i = 0; i < count; i++) {
         uint32_t wanted[MERGE_TINY_MAX];
         size_t found = merge_short(&setting->vocabulary, pieces[i], jobs[i].size, wanted);
         check_ids(ids[i], jobs[i].count, wanted, found);
         assert_int_equal(ids[i][jobs[i].size], 12345);
     }
+}
+
+static void check_all_jobs(const struct setting *setting, uint64_t *seed)
+{
+    check_jobs(setting, seed, merge_jobs);
+    if (merge_has_avx512())
+        check_jobs(setting, seed, merge_jobs_avx512);
+    if (merge_has_avx2())
+        check_jobs(setting, seed, merge_jobs_avx2);
 }
 
 static void check_vocabularies(struct bytes (*make)(uint64_t *seed))
@@ -223,7 +237,7 @@ static void check_vocabularies(struct bytes (*make)(uint64_t *seed))
             size_t size = random_piece(&seed, piece, i % 20 == 0 ? 160 : 24);
             check_piece(&setting, piece, size, scratch);
         }
-        check_jobs(&setting, &seed);
+        check_all_jobs(&setting, &seed);
         setting_close(&setting);
     }
     arena_destroy(scratch);
