@@ -154,13 +154,20 @@ KERNEL INLINE __m512i sets_of(__m512i bytes, __mmask16 three, __mmask16 four,
     return _mm512_sllv_epi32(_mm512_set1_epi32(1), classes);
 }
 
-struct wide_sets { /* bit i: of the i-th character */
-    uint64_t letter, upper, lower, space, number, mark;
-};
-
 KERNEL INLINE uint64_t in_set(__m512i sets, __mmask16 some, int set)
 {
     return _mm512_mask_test_epi32_mask(some, sets, _mm512_set1_epi32(set));
+}
+
+/* From bit i, for the i-th character, to the bit of its first byte. */
+KERNEL INLINE struct wide_sets deposit(const struct wide_sets *sets, uint64_t first)
+{
+    return (struct wide_sets){.letter = _pdep_u64(sets->letter, first),
+                              .upper = _pdep_u64(sets->upper, first),
+                              .lower = _pdep_u64(sets->lower, first),
+                              .space = _pdep_u64(sets->space, first),
+                              .number = _pdep_u64(sets->number, first),
+                              .mark = _pdep_u64(sets->mark, first)};
 }
 
 /* Sixteen characters of several bytes at a time. */
@@ -173,7 +180,7 @@ KERNEL INLINE void add_wide_vectors(const unsigned char *at, uint64_t wide,
     uint64_t first = wide_characters(masks, wide, wide & ~at_least(window, 0xC0),
                                      at_least(window, 0xE0), at_least(window, 0xF0));
     uint64_t three = _pext_u64(masks->three, first), four = _pext_u64(masks->four, first);
-    struct wide_sets all = {0};
+    struct wide_sets all = {0}; /* bit i: of the i-th */
     unsigned count = COUNT_ONES(first);
     list_bits(first, places);
     for (unsigned i = 0; i < count; i += 16) {
@@ -194,17 +201,8 @@ KERNEL INLINE void add_wide_vectors(const unsigned char *at, uint64_t wide,
         all.number |= in_set(sets, some, SET_NUMBER) << i;
         all.mark |= in_set(sets, some, SET_MARK) << i;
     }
-    masks->letter |= whole_characters(masks, _pdep_u64(all.letter, first));
-    masks->upper |= whole_characters(masks, _pdep_u64(all.upper, first));
-    masks->lower |= whole_characters(masks, _pdep_u64(all.lower, first));
-    masks->mark = whole_characters(masks, _pdep_u64(all.mark, first));
-    if (LIKELY((all.space | all.number) == 0))
-        return;
-    uint64_t space = whole_characters(masks, _pdep_u64(all.space, first));
-    uint64_t number = whole_characters(masks, _pdep_u64(all.number, first));
-    masks->space |= space;
-    masks->number |= number;
-    masks->inner = (space | number) & ~first;
+    all = deposit(&all, first);
+    add_sets(masks, &all, first);
 }
 
 /* The same of sixteen of them, each plus `base`. Returns behind the last. */

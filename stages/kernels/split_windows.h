@@ -48,6 +48,27 @@ INLINE uint64_t whole_characters(const struct split_masks *masks, uint64_t first
     return first | first << 1 | three << 2 | (first & masks->four) << 3;
 }
 
+struct wide_sets { /* first bytes of characters */
+    uint64_t letter, upper, lower, space, number, mark;
+};
+
+/* `first`: of all of them. */
+INLINE void add_sets(struct split_masks *masks, const struct wide_sets *sets,
+                     uint64_t first)
+{
+    masks->letter |= whole_characters(masks, sets->letter);
+    masks->upper |= whole_characters(masks, sets->upper);
+    masks->lower |= whole_characters(masks, sets->lower);
+    masks->mark = whole_characters(masks, sets->mark);
+    if (LIKELY((sets->space | sets->number) == 0))
+        return;
+    uint64_t space = whole_characters(masks, sets->space);
+    uint64_t number = whole_characters(masks, sets->number);
+    masks->space |= space;
+    masks->number |= number;
+    masks->inner = (space | number) & ~first;
+}
+
 /* Characters of several bytes, one by one. */
 INLINE void add_wide(const unsigned char *at, uint64_t wide, struct split_masks *masks)
 {
