@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "stages/kernels/merge_parts.h"
@@ -247,6 +248,25 @@ static bool pair_stands_memo(const struct vocabulary *vocabulary, uint64_t *memo
     return *slot & 1;
 }
 
+/* The longest token at each place, in turn. Where the text repeats itself, what was found
+ * last is found again without a walk. */
+struct longest_walk {
+    size_t at, seen; /* of the last walk; seen 0: there was none */
+    uint32_t token;
+};
+
+static uint32_t longest_at(const struct vocabulary *vocabulary, struct longest_walk *walk,
+                           const unsigned char *piece, size_t size, size_t at)
+{
+    if (walk->seen == 0 || size - at < walk->seen ||
+        memcmp(piece + at, piece + walk->at, walk->seen) != 0)
+        walk->token = vocabulary_longest(vocabulary, piece + at, size - at, &walk->seen);
+    if (walk->seen > size - at)
+        walk->seen = 0; /* the end had its part in it */
+    walk->at = at;
+    return walk->token;
+}
+
 enum error_code merge_linear(const struct vocabulary *vocabulary,
                              const unsigned char *piece, size_t size,
                              struct arena *scratch, uint32_t *ids, size_t *count,
@@ -260,7 +280,8 @@ enum error_code merge_linear(const struct vocabulary *vocabulary,
         return error_set(error, ERROR_MEMORY, "no memory to merge a piece of %zu bytes",
                          size);
     size_t written = 0, at = 0;
-    uint32_t token = vocabulary_longest(vocabulary, piece, size);
+    struct longest_walk walk = {0};
+    uint32_t token = longest_at(vocabulary, &walk, piece, size, 0);
     while (at < size) {
         size_t end = at + vocabulary_token_size(vocabulary, token);
         if (!(dead[end / 64] >> (end % 64) & 1) &&
@@ -269,7 +290,7 @@ enum error_code merge_linear(const struct vocabulary *vocabulary,
             ids[written++] = token;
             at = end;
             if (at < size)
-                token = vocabulary_longest(vocabulary, piece + at, size - at);
+                token = longest_at(vocabulary, &walk, piece, size, at);
             continue;
         }
         token = vocabulary->prefixes[token];
@@ -299,7 +320,7 @@ enum error_code merge_piece(const struct vocabulary *vocabulary,
         *count = merge_short(vocabulary, piece, size, ids);
         return OK;
     }
-    if (vocabulary->is_ordered)
+    if (vocabulary_is_ordered_in(vocabulary, piece, size))
         return merge_linear(vocabulary, piece, size, scratch, ids, count, error);
     return merge_heap(vocabulary, piece, size, scratch, ids, count, error);
 }

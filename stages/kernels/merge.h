@@ -30,14 +30,15 @@ void merge_jobs(const struct vocabulary *vocabulary, struct merge_job *jobs,
 size_t merge_short(const struct vocabulary *vocabulary, const unsigned char *piece,
                    size_t size, uint32_t *ids);
 
-/* With a heap, O(n log n), 40 bytes of `scratch` a byte. For vocabularies that are not
- * ordered, and while one is built. ERROR_MEMORY. */
+/* With a heap, O(n log n), 40 bytes of `scratch` a byte. For pieces that a vocabulary
+ * is not ordered in, and while one is built. ERROR_MEMORY. */
 enum error_code merge_heap(const struct vocabulary *vocabulary,
                            const unsigned char *piece, size_t size, struct arena *scratch,
                            uint32_t *ids, size_t *count, struct error *error);
 
 /* Longest tokens first, going back where two neighbours could not stand side by side:
- * linear, a bit of `scratch` a byte. For ordered vocabularies only. ERROR_MEMORY. */
+ * linear, a bit of `scratch` a byte. Only where vocabulary_is_ordered_in() the piece.
+ * ERROR_MEMORY. */
 enum error_code merge_linear(const struct vocabulary *vocabulary,
                              const unsigned char *piece, size_t size,
                              struct arena *scratch, uint32_t *ids, size_t *count,

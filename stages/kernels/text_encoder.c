@@ -180,7 +180,7 @@ static void add_parts(struct text_encoder *encoder, struct missed_piece *missed,
 /* A token that merging does not make: it is its piece's only id all the same. */
 static bool find_token(const struct text_encoder *encoder, struct missed_piece *missed)
 {
-    if (encoder->vocabulary->join_shift != 0) /* there are none */
+    if (!vocabulary_is_hidden(encoder->vocabulary, missed->piece, missed->size))
         return false;
     uint32_t token = vocabulary_find(encoder->vocabulary, missed->piece, missed->size);
     if (token == TOKEN_NONE)

@@ -4,10 +4,10 @@
 #include "core/bytes.h"
 
 /* Read back in the byte order of the tables: an image of another order is refused. */
-#define MAGIC UINT64_C(0x316261636F76726D)
+#define MAGIC UINT64_C(0x326261636F76726D)
 enum {
     FIRST_WORD = 8,
-    FIRST_OFFSET = 40 /* 8 + 8 words */,
+    FIRST_OFFSET = 48 /* 8 + 10 words */,
     SIZE_AT = FIRST_OFFSET + 8 * SECTION_COUNT
 };
 
@@ -34,9 +34,12 @@ uint64_t vocabulary_section_size(const struct vocabulary_header *header,
     case SECTION_PAIR_FILTER:
         return (UINT64_C(1) << (64 - header->pair_shift + PAIR_FILTER_BITS)) / 8;
     case SECTION_JOINS:
-        return header->join_shift ? (UINT64_C(1) << (64 - header->join_shift)) / 8 : 0;
+        return (UINT64_C(1) << (64 - header->join_shift)) / 8;
     case SECTION_BYTE_JOINS:
         return 65536 / 8;
+    case SECTION_HIDDEN:
+    case SECTION_LATE:
+        return (UINT64_C(1) << TOKEN_SET_BITS) / 8;
     case SECTION_PIECES:
         return UINT64_C(8) << (64 - header->piece_shift);
     case SECTION_EDGES:
@@ -53,7 +56,8 @@ void vocabulary_header_write(const struct vocabulary_header *header, unsigned ch
 {
     const uint32_t words[] = {header->id_limit,   header->token_count, header->is_ordered,
                               header->pair_shift, header->piece_shift, header->edge_shift,
-                              header->node_count, header->join_shift};
+                              header->node_count, header->join_shift,  header->hidden_max,
+                              header->has_late};
     const uint64_t magic = MAGIC;
     memset(out, 0, VOCABULARY_HEADER_SIZE);
     memcpy(out, &magic, sizeof magic);
@@ -79,6 +83,8 @@ static bool read_header(const unsigned char *image, size_t size,
     header->edge_shift = load_u32(image + FIRST_WORD + 20);
     header->node_count = load_u32(image + FIRST_WORD + 24);
     header->join_shift = load_u32(image + FIRST_WORD + 28);
+    header->hidden_max = load_u32(image + FIRST_WORD + 32);
+    header->has_late = load_u32(image + FIRST_WORD + 36);
     for (size_t i = 0; i < SECTION_COUNT; i++)
         header->offsets[i] = load_u64(image + FIRST_OFFSET + 8 * i);
     header->size = load_u64(image + SIZE_AT);
@@ -94,8 +100,7 @@ static bool sections_fit(const unsigned char *image,
                          const struct vocabulary_header *header)
 {
     if (!is_shift(header->pair_shift) || !is_shift(header->piece_shift) ||
-        !is_shift(header->edge_shift) ||
-        (header->join_shift != 0 && !is_shift(header->join_shift)))
+        !is_shift(header->edge_shift) || !is_shift(header->join_shift))
         return false;
     uint64_t bytes_size = 0;
     for (int i = 0; i < SECTION_COUNT; i++) {
@@ -136,6 +141,9 @@ enum error_code vocabulary_open(const void *image, size_t size,
         .joins = sections[SECTION_JOINS],
         .join_shift = header.join_shift,
         .byte_joins = sections[SECTION_BYTE_JOINS],
+        .hidden = sections[SECTION_HIDDEN],
+        .hidden_max = header.hidden_max,
+        .late = header.has_late ? sections[SECTION_LATE] : NULL,
         .pieces = sections[SECTION_PIECES],
         .piece_shift = header.piece_shift,
         .edges = sections[SECTION_EDGES],
@@ -171,13 +179,15 @@ uint32_t vocabulary_find_hashed(const struct vocabulary *vocabulary, uint64_t ha
 }
 
 uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
-                            const unsigned char *text, size_t size)
+                            const unsigned char *text, size_t size, size_t *seen)
 {
     uint32_t node = size < 2 ? TOKEN_NONE : vocabulary->roots[text[0] << 8 | text[1]];
+    *seen = 2;
     if (node == TOKEN_NONE)
         return vocabulary->byte_ids[text[0]];
     size_t mask = ((size_t)1 << (64 - vocabulary->edge_shift)) - 1;
-    for (size_t depth = 2; depth < size; depth++) {
+    size_t depth = 2;
+    for (; depth < size; depth++) {
         uint64_t key = (uint64_t)node << 8 | text[depth];
         size_t i = vocabulary_slot(key, vocabulary->edge_shift);
         uint64_t slot = vocabulary->edges[i];
@@ -189,14 +199,38 @@ uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
             break;
         node = (uint32_t)(slot & ((1u << EDGE_NODE_BITS) - 1));
     }
+    *seen = depth + 1;
     return vocabulary->node_tokens[node];
+}
+
+bool vocabulary_is_hidden(const struct vocabulary *vocabulary, const unsigned char *bytes,
+                          size_t size)
+{
+    if (size > vocabulary->hidden_max || size < 3)
+        return false;
+    size_t bit = vocabulary_set_bit(bytes);
+    if (!(vocabulary->hidden[bit / 64] >> (bit % 64) & 1))
+        return false;
+    uint32_t id = vocabulary_find(vocabulary, bytes, size);
+    return id != TOKEN_NONE && vocabulary->splits[2 * (size_t)id] == id;
+}
+
+bool vocabulary_is_ordered_in(const struct vocabulary *vocabulary,
+                              const unsigned char *piece, size_t size)
+{
+    if (vocabulary->is_ordered || !vocabulary->late)
+        return vocabulary->is_ordered;
+    for (size_t i = 0; i + 3 <= size; i++) {
+        size_t bit = vocabulary_set_bit(piece + i);
+        if (vocabulary->late[bit / 64] >> (bit % 64) & 1)
+            return false;
+    }
+    return true;
 }
 
 size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *piece,
                       size_t size)
 {
-    if (vocabulary->join_shift == 0)
-        return size;
     size_t left_size = vocabulary_character(piece, size);
     size_t at = left_size ? left_size : 1;
     while (at < size) {
@@ -207,7 +241,9 @@ size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *
             size_t bit = (size_t)(hash >> vocabulary->join_shift);
             size_t pair = (size_t)piece[at - 1] << 8 | piece[at];
             if (!(vocabulary->joins[bit / 64] >> (bit % 64) & 1) &&
-                !(vocabulary->byte_joins[pair / 64] >> (pair % 64) & 1))
+                !(vocabulary->byte_joins[pair / 64] >> (pair % 64) & 1) &&
+                !vocabulary_is_hidden(vocabulary, piece, at) &&
+                !vocabulary_is_hidden(vocabulary, piece + at, size - at))
                 return at;
         }
         left_size = right_size;

@@ -20,7 +20,8 @@
 enum {
     PAIR_ID_BITS = 21,
     EDGE_NODE_BITS = 24,
-    PAIR_FILTER_BITS = 2 /* more than a slot number has */
+    PAIR_FILTER_BITS = 2, /* more than a slot number has */
+    TOKEN_SET_BITS = 16
 };
 #define TOKEN_NONE UINT32_MAX
 #define SLOT_EMPTY UINT64_MAX
@@ -31,7 +32,8 @@ struct vocabulary {
     uint32_t id_limit;    /* ids are below; there may be holes */
     uint32_t token_count; /* entries */
     /* Every two-byte token and all others follow from pairs of lower rank: what
-     * merge_linear() needs. */
+     * merge_linear() needs. Else, where `late` is not NULL, it does for texts that hold none
+     * of those that do not. */
     bool is_ordered;
     const uint32_t *starts;      /* (id_limit + 1): token i is bytes[starts[i] ... ) */
     const unsigned char *bytes;  /* concatenated in the order of ids; holes are empty */
@@ -47,12 +49,16 @@ struct vocabulary {
                                     for nearly all pairs that do not merge */
     /* Neighbouring characters that stand inside a token, as bits of hashes, and pairs of
      * bytes where a token holds only a part of one of the two characters: between all
-     * others a piece may be cut, as no merge reaches across. Empty (join_shift 0) where
-     * some token is not made by merging: a part of a piece might be taken for it. */
+     * others a piece may be cut, as no merge reaches across. */
     const uint64_t *joins;
     unsigned join_shift;
     const uint64_t *byte_joins; /* (256, 256) bits */
-    const uint64_t *pieces;     /* slots: upper half of the hash << 32 | id */
+    /* Tokens that merging does not make, as bits of hashes: a part of a piece must not be
+     * taken for one. `hidden_max`: bytes of the longest, 0: there are none. */
+    const uint64_t *hidden;
+    uint32_t hidden_max;
+    const uint64_t *late;   /* hashes of the first three bytes of late tokens */
+    const uint64_t *pieces; /* slots: upper half of the hash << 32 | id */
     unsigned piece_shift;
     const uint64_t *edges; /* trie: node << 32 | byte << 24 | child */
     unsigned edge_shift;
@@ -73,9 +79,18 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, const unsigned cha
 uint32_t vocabulary_find_hashed(const struct vocabulary *vocabulary, uint64_t hash,
                                 const unsigned char *piece, size_t size);
 
-/* The longest token that `text` (size >= 1) begins with, of those that merging makes. */
+/* A token that merging does not make? */
+bool vocabulary_is_hidden(const struct vocabulary *vocabulary, const unsigned char *bytes,
+                          size_t size);
+
+/* Is merge_linear() exact for this piece? */
+bool vocabulary_is_ordered_in(const struct vocabulary *vocabulary,
+                              const unsigned char *piece, size_t size);
+
+/* The longest token that `text` (size >= 1) begins with, of those that merging makes.
+ * `*seen`: how many bytes decided that, one more than there are if all did. */
 uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
-                            const unsigned char *text, size_t size);
+                            const unsigned char *text, size_t size, size_t *seen);
 
 /* Bytes of `piece` up to the first place where it may be cut; `size` where there is none.
  * The parts are merged each by itself. */
@@ -110,6 +125,13 @@ static inline uint64_t vocabulary_join_hash(const unsigned char *left, size_t le
     for (size_t i = 0; i < right_size; i++)
         key = key << 8 | right[i];
     return (key ^ key >> 31) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* The bit of three bytes in the tables of late and of hidden tokens. */
+static inline size_t vocabulary_set_bit(const unsigned char *bytes)
+{
+    uint32_t word = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16;
+    return word * UINT32_C(0x9E3779B1) >> (32 - TOKEN_SET_BITS);
 }
 
 /* Hashes of the three tables. */
@@ -202,6 +224,8 @@ enum vocabulary_section {
     SECTION_PAIR_FILTER,
     SECTION_JOINS,
     SECTION_BYTE_JOINS,
+    SECTION_HIDDEN,
+    SECTION_LATE,
     SECTION_PIECES,
     SECTION_EDGES,
     SECTION_ROOTS,
@@ -212,7 +236,8 @@ enum vocabulary_section {
 /* What the header says: written and read field by field. */
 struct vocabulary_header {
     uint32_t id_limit, token_count, is_ordered, pair_shift, piece_shift, edge_shift;
-    uint32_t node_count, join_shift;
+    uint32_t node_count, join_shift, hidden_max;
+    uint32_t has_late;               /* is_ordered 0: which tokens are late is known */
     uint64_t offsets[SECTION_COUNT]; /* multiples of 64 */
     uint64_t size;                   /* of the image */
 };

@@ -35,8 +35,11 @@ struct builder {
     uint32_t *starts, *byte_ids, *byte_pairs, *splits, *prefixes, *roots;
     unsigned char *bytes;
     uint64_t *pairs, *pair_filter, *pieces, *joins, *byte_joins;
-    unsigned pair_shift, piece_shift, join_shift; /* 0: pieces are not cut */
-    uint32_t *by_size;                            /* (count): ids, the shortest first */
+    uint64_t *hidden, *late;
+    unsigned pair_shift, piece_shift, join_shift;
+    uint32_t hidden_max;
+    bool has_short_late; /* a token of two bytes */
+    uint32_t *by_size;   /* (count): ids, the shortest first */
     uint32_t size_max;
     struct trie trie;
 };
@@ -83,6 +86,8 @@ static bool allocate(struct builder *builder)
     builder->join_shift = builder->pair_shift; /* far fewer joins than pairs */
     builder->joins = ARENA_NEW(builder->work, uint64_t, slots / 64);
     builder->byte_joins = ARENA_NEW(builder->work, uint64_t, 65536 / 64);
+    builder->hidden = ARENA_NEW(builder->work, uint64_t, (1 << TOKEN_SET_BITS) / 64);
+    builder->late = ARENA_NEW(builder->work, uint64_t, (1 << TOKEN_SET_BITS) / 64);
     builder->pieces = new_table(builder->work, slots, sizeof(uint64_t));
     builder->by_size = ARENA_RAW(builder->work, uint32_t, list->count);
     builder->view = (struct vocabulary){.id_limit = list->id_limit,
@@ -102,6 +107,7 @@ static bool allocate(struct builder *builder)
     return builder->starts && builder->bytes && builder->byte_ids &&
            builder->byte_pairs && builder->roots && builder->splits &&
            builder->prefixes && builder->pairs && builder->pair_filter &&
+           builder->joins && builder->byte_joins && builder->hidden && builder->late &&
            builder->pieces && builder->by_size;
 }
 
@@ -203,6 +209,27 @@ static void add_pair(struct builder *builder, uint32_t left, uint32_t right, uin
     builder->splits[2 * (size_t)id + 1] = right;
 }
 
+/* Merging does not make it, though a piece may be it. It has three bytes and more. */
+static void note_hidden(struct builder *builder, const unsigned char *token, size_t size)
+{
+    size_t bit = vocabulary_set_bit(token);
+    builder->hidden[bit / 64] |= UINT64_C(1) << (bit % 64);
+    if (size > builder->hidden_max)
+        builder->hidden_max = (uint32_t)size;
+}
+
+/* A part of it has a higher rank. */
+static void note_late(struct builder *builder, const unsigned char *token, size_t size)
+{
+    builder->view.is_ordered = false;
+    if (size < 3) {
+        builder->has_short_late = true;
+        return;
+    }
+    size_t bit = vocabulary_set_bit(token);
+    builder->late[bit / 64] |= UINT64_C(1) << (bit % 64);
+}
+
 /* Merge every token's own bytes with the pairs of shorter tokens: where two are left,
  * they are the pair that makes it; where more are, merging never makes it. */
 static enum error_code find_pairs(struct builder *builder, struct error *error)
@@ -227,13 +254,13 @@ static enum error_code find_pairs(struct builder *builder, struct error *error)
             count = 2;
         }
         builder->splits[2 * (size_t)id] = builder->splits[2 * (size_t)id + 1] = id;
-        if (count > 2)
-            builder->join_shift = 0;
+        if (code == OK && count > 2)
+            note_hidden(builder, token, size);
         if (code != OK || count != 2)
             continue;
         add_pair(builder, ids[0], ids[1], id);
         if (ids[0] >= id || ids[1] >= id)
-            builder->view.is_ordered = false;
+            note_late(builder, token, size);
     }
     arena_destroy(scratch);
     return code;
@@ -427,6 +454,8 @@ static enum error_code write_image(const struct builder *builder, struct bytes *
         [SECTION_PAIR_FILTER] = builder->pair_filter,
         [SECTION_JOINS] = builder->joins,
         [SECTION_BYTE_JOINS] = builder->byte_joins,
+        [SECTION_HIDDEN] = builder->hidden,
+        [SECTION_LATE] = builder->late,
         [SECTION_PIECES] = builder->pieces,
         [SECTION_EDGES] = builder->trie.edges,
         [SECTION_ROOTS] = builder->roots,
@@ -439,7 +468,10 @@ static enum error_code write_image(const struct builder *builder, struct bytes *
                                        .piece_shift = builder->piece_shift,
                                        .edge_shift = builder->trie.edge_shift,
                                        .node_count = builder->trie.node_count,
-                                       .join_shift = builder->join_shift};
+                                       .join_shift = builder->join_shift,
+                                       .hidden_max = builder->hidden_max,
+                                       .has_late = !builder->view.is_ordered &&
+                                                   !builder->has_short_late};
     uint64_t bytes_size = builder->starts[builder->id_limit];
     header.size = VOCABULARY_HEADER_SIZE;
     for (int i = 0; i < SECTION_COUNT; i++) {
@@ -478,7 +510,7 @@ enum error_code vocabulary_build(const struct token_list *list, struct arena *wo
         code = out_of_memory(error);
     if (code == OK)
         code = find_pairs(&builder, error);
-    for (uint32_t i = 0; code == OK && builder.join_shift && i < list->count; i++)
+    for (uint32_t i = 0; code == OK && i < list->count; i++)
         add_joins(&builder, list->ids[i]);
     if (code == OK && !build_trie(&builder))
         code = out_of_memory(error);

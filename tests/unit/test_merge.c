@@ -171,7 +171,7 @@ static void check_piece(const struct setting *setting, const unsigned char *piec
     assert_int_equal(
         merge_heap(&setting->vocabulary, piece, size, scratch, ids, &count, NULL), OK);
     check_ids(ids, count, wanted, wanted_count);
-    if (setting->vocabulary.is_ordered) {
+    if (vocabulary_is_ordered_in(&setting->vocabulary, piece, size)) {
         assert_int_equal(
             merge_linear(&setting->vocabulary, piece, size, scratch, ids, &count, NULL),
             OK);
@@ -288,6 +288,7 @@ static void a_token_that_merging_cannot_make_is_found_whole_only(void **state)
     uint32_t ids[8];
     size_t count;
     static const uint32_t merged[] = {'x', 'a', 256, 'd'};
+    size_t seen;
     assert_int_equal(setting.vocabulary.splits[2 * 258], 258);
     assert_int_equal(merge_piece(&setting.vocabulary, (const unsigned char *)"abcd", 4,
                                  scratch, ids, &count, NULL),
@@ -298,7 +299,10 @@ static void a_token_that_merging_cannot_make_is_found_whole_only(void **state)
                      OK);
     check_ids(ids, count, merged, 4);
     assert_int_equal(
-        vocabulary_longest(&setting.vocabulary, (const unsigned char *)"abcd", 4), 257);
+        vocabulary_longest(&setting.vocabulary, (const unsigned char *)"abcd", 4, &seen),
+        257);
+    assert_int_equal(seen,
+                     3); /* no token begins with abc but the one that is never made */
     arena_destroy(scratch);
     setting_close(&setting);
 }
@@ -309,6 +313,7 @@ static void long_tokens_with_the_same_beginning_are_told_apart(void **state)
     static const char *const none[] = {NULL};
     enum { DOUBLINGS = 5, ZERO = 256 + DOUBLINGS, FIRST = ZERO + 1 };
     unsigned char text[40];
+    size_t seen;
     struct bytes file = small_vocabulary(none);
     memset(text, 'a', sizeof text);
     for (uint32_t i = 0; i < DOUBLINGS; i++) /* 2, 4, ... 32 letters */
@@ -320,16 +325,17 @@ static void long_tokens_with_the_same_beginning_are_told_apart(void **state)
     struct setting setting;
     setting_open(&setting, &file);
     const struct vocabulary *vocabulary = &setting.vocabulary;
-    assert_int_equal(vocabulary_longest(vocabulary, text, 16), 259);
-    assert_int_equal(vocabulary_longest(vocabulary, text, 17), ZERO);
-    assert_int_equal(vocabulary_longest(vocabulary, text, sizeof text), FIRST);
+    assert_int_equal(vocabulary_longest(vocabulary, text, 16, &seen), 259);
+    assert_int_equal(vocabulary_longest(vocabulary, text, 17, &seen), ZERO);
+    assert_int_equal(vocabulary_longest(vocabulary, text, sizeof text, &seen), FIRST);
     assert_int_equal(vocabulary->prefixes[FIRST], ZERO);
     assert_int_equal(vocabulary->prefixes[ZERO], 259);
     assert_int_equal(vocabulary->prefixes[260], 259);
     assert_int_equal(vocabulary->prefixes[256], 'a');
     text[16] = 'a';
-    assert_int_equal(vocabulary_longest(vocabulary, text, 31), 259);
-    assert_int_equal(vocabulary_longest(vocabulary, text, 33), 260);
+    assert_int_equal(vocabulary_longest(vocabulary, text, 31, &seen), 259);
+    assert_int_equal(seen, 32); /* a further letter might change it */
+    assert_int_equal(vocabulary_longest(vocabulary, text, 33, &seen), 260);
     setting_close(&setting);
 }
 
@@ -345,6 +351,10 @@ static void ids_may_have_holes(void **state)
     assert_int_equal(setting.vocabulary.id_limit, 5001);
     assert_int_equal(setting.vocabulary.token_count, 258);
     assert_false(setting.vocabulary.is_ordered); /* abc ranks before its part */
+    assert_false(
+        vocabulary_is_ordered_in(&setting.vocabulary, (const unsigned char *)"zabc", 4));
+    assert_true(
+        vocabulary_is_ordered_in(&setting.vocabulary, (const unsigned char *)"zabz", 4));
     uint32_t ids[8];
     static const uint32_t wanted[] = {300, 5000};
     check_ids(ids,

@@ -260,7 +260,6 @@ static void cutting_a_piece_does_not_show(void **state)
                                           " ",      "\xff"};
     struct coder coder;
     coder_open_small(&coder, tokens, SPLIT_O200K);
-    assert_true(coder.vocabulary.join_shift > 0);
     uint64_t seed = 5;
     for (int round = 0; round < 2000; round++) {
         unsigned char text[128];
@@ -320,12 +319,32 @@ static void pieces_are_cut_where_no_token_reaches_across(void **state)
         assert_int_equal(cut, cases[i].cut);
     }
     coder_close(&coder);
-    /* abcd is never made of its bytes: as a piece it is a token, as a part it is not. */
-    static const char *const unreachable[] = {"bc", "ab", "abcd", NULL};
+}
+
+static void a_part_is_not_taken_for_a_hidden_token(void **state)
+{
+    (void)state;
+    /* abcd and the two letters are never made of their bytes: as pieces they are tokens, as
+     * parts they are not. */
+    static const char *const unreachable[] = {
+        "bc", "ab", "abcd", "\u4e2d", "\x87\xe4\xb8", "\u6587\u4e2d", NULL};
+    struct coder coder;
     coder_open_small(&coder, unreachable, SPLIT_O200K);
-    assert_int_equal(coder.vocabulary.join_shift, 0);
-    CHECK_IDS(&coder, "abcd", 258);
-    CHECK_IDS(&coder, "abcd\u4e2d", 'a', 256, 'd', 0xe4, 0xb8, 0xad);
+    const struct vocabulary *vocabulary = &coder.vocabulary;
+    assert_true(vocabulary_is_hidden(vocabulary, (const unsigned char *)"abcd", 4));
+    assert_false(vocabulary_is_hidden(vocabulary, (const unsigned char *)"ab", 2));
+    assert_false(vocabulary_is_hidden(vocabulary, (const unsigned char *)"a", 1));
+    for (int round = 0; round < 2; round++) {
+        CHECK_IDS(&coder, "abcd", 258);
+        CHECK_IDS(&coder, "abcd\u4e2d", 'a', 256, 'd', 0xe4, 0xb8, 0xad);
+        CHECK_IDS(&coder, "\u3042\u3042\u3042\u3042\u3042abcd", 0xe3, 0x81, 0x82, 0xe3,
+                  0x81, 0x82, 0xe3, 0x81, 0x82, 0xe3, 0x81, 0x82, 0xe3, 0x81, 0x82, 'a',
+                  256, 'd');
+        CHECK_IDS(&coder, "abcd\u3042abcd", 'a', 256, 'd', 0xe3, 0x81, 0x82, 'a', 256,
+                  'd');
+        CHECK_IDS(&coder, "\u4e2d", 259);
+        CHECK_IDS(&coder, "\u3042\u4e2d", 0xe3, 0x81, 0x82, 0xe4, 0xb8, 0xad);
+    }
     coder_close(&coder);
 }
 
@@ -336,6 +355,7 @@ int main(void)
         cmocka_unit_test(pieces_of_every_number_of_ids_are_kept),
         cmocka_unit_test(cutting_a_piece_does_not_show),
         cmocka_unit_test(pieces_are_cut_where_no_token_reaches_across),
+        cmocka_unit_test(a_part_is_not_taken_for_a_hidden_token),
         cmocka_unit_test(every_nasty_text_agrees),
         cmocka_unit_test(r50k_agrees_with_every_golden),
         cmocka_unit_test(p50k_agrees_with_every_golden),
