@@ -192,7 +192,7 @@ chaos: ## kill workers, executors and coordinators at random, at full size
 	$(AGAIN) all
 	@MILLRACE_BUILD=$(BUILD) tests/chaos/run
 
-bench: ## measure; prints machine, commit, medians and ratios
+bench: ## measure, also against rivals (an hour); prints machine, commit, medians and ratios
 	@tests/tools/install_packages 'make bench' build test
 	$(AGAIN) all bench-build
 	@MILLRACE_BUILD=$(BUILD) tests/bench/run

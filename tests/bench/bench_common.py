@@ -1,4 +1,5 @@
 """bench_common.py - what the groups of tests/bench/run share: rows, running things, data"""
+import argparse
 import glob
 import json
 import os
@@ -24,10 +25,22 @@ os.environ["MILLRACE_BENCH"] = str(os.getpid())
 CORES = len(os.sched_getaffinity(0))
 median = statistics.median
 rows = []
+run_options = argparse.Namespace()  # what the command line says
 
 
 def say(text):
-    print(text[:100], flush=True)
+    print(text[:110], flush=True)
+
+
+class Missing(Exception):
+    """A file or a program that a measurement needs is not there: its line says which."""
+
+
+def shared_file(name):
+    path = os.path.join(SHARED, name)
+    if not os.path.exists(path):
+        raise Missing(f"no {name}: set MILLRACE_SHARED")
+    return os.path.abspath(path)
 
 
 def row(what, value, unit, target=None, holds=None, note=""):
