@@ -6,6 +6,7 @@
 
 #include "commands/check.h"
 #include "commands/digest.h"
+#include "commands/eval.h"
 #include "commands/export.h"
 #include "commands/keys.h"
 #include "commands/run.h"
@@ -175,6 +176,7 @@ static const struct command commands[] = {
     {"verify", command_verify, "recompute accounts, checksums and digests"},
     {"digest", command_digest, "32 hex digits that stand for all results"},
     {"export", command_export, "write results in another format"},
+    {"eval", command_eval, "score results against a truth"},
     {"retry", command_retry, "try the quarantined records of a job again"},
     {"keys", command_keys, "make a key file for workers on other machines"},
 };

@@ -28,17 +28,20 @@ for link in $(grep -oE '\]\([^):#]+\)' README.md ARCHITECTURE.md cluster/README.
 done
 
 # ---- docs/millrace.1: each command's options, in the page and in --help ----
-options_of_page() { # COMMAND
-    awk -v command="$1" '/^\.S[SH]/ { on = ($1 == ".SS" && $3 == command) } on' docs/millrace.1 |
+options_of_page() { # COMMAND, or eval KIND
+    awk -v command="$1" '/^\.S[SH]/ { on = $1 == ".SS" && ($3 == command || $3 " " $4 == command) } on' \
+        docs/millrace.1 |
         grep -E '^\.SS|^\.B[RI]* \\-\\-' | sed 's/\\-/-/g' |
         grep -oE -- '--[a-z]+' | sort -u
 }
-options_of_help() { # COMMAND
-    "$MILLRACE" "$1" --help 2>&1 | grep -oE '^ +--[a-z]+' | tr -d ' ' |
+options_of_help() { # COMMAND, or eval KIND
+    # shellcheck disable=SC2086 # two words
+    "$MILLRACE" $1 --help 2>&1 | grep -oE '^ +--[a-z]+' | tr -d ' ' |
         grep -vx -- --help | sort -u
 }
-for command in $(sed -n 's/^\.SS millrace \([a-z]*\).*/\1/p' docs/millrace.1); do
+sed -nE 's/^\.SS millrace (eval [a-z]+|[a-z]*).*/\1/p' docs/millrace.1 >"$work/commands"
+while read -r command; do
     check_equal "the page and --help agree on $command" \
         "$(options_of_page "$command" | tr '\n' ' ')" "$(options_of_help "$command" | tr '\n' ' ')"
-done
+done <"$work/commands"
 finish
