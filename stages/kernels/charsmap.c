@@ -96,6 +96,68 @@ enum error_code charsmap_open(struct charsmap *map, const unsigned char *blob,
     return OK;
 }
 
+/* The character `code`, of `size` bytes, of which the first `done` are walked already. */
+struct walk {
+    uint32_t children, code;
+    size_t size, done;
+};
+
+/* All characters whose bytes the trie has from the walk on. */
+static void mark_characters(const struct charsmap *map, struct walk walk,
+                            unsigned char lead, struct charsmap_marks *marks)
+{
+    for (unsigned byte = 0x80; byte < 0xC0; byte++) {
+        struct walk next = {.children = walk.children,
+                            .code = walk.code << 6 | (byte & 0x3F),
+                            .size = walk.size,
+                            .done = walk.done + 1};
+        uint32_t unit;
+        if (!step(map, &next.children, (unsigned char)byte, &unit))
+            continue;
+        uint64_t bit = UINT64_C(1) << (next.code % 64);
+        if (next.done < next.size) {
+            marks->is_odd[lead] |= unit_has_leaf(unit);
+            mark_characters(map, next, lead, marks);
+            continue;
+        }
+        marks->begins[next.code / 64] |= bit;
+        if (unit_has_leaf(unit))
+            marks->alone[next.code / 64] |= bit;
+        for (unsigned after = 0; after < 256 && !unit_has_leaf(unit); after++) {
+            uint32_t ignored = next.children, child;
+            marks->follows[after] |= step(map, &ignored, (unsigned char)after, &child);
+        }
+    }
+}
+
+void charsmap_mark(const struct charsmap *map, struct charsmap_marks *marks)
+{
+    *marks = (struct charsmap_marks){0};
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint32_t children = root_children(map), unit;
+        marks->is_odd[byte] = byte < 0xC2 || byte >= 0xF0;
+        if (map->unit_count == 0 || !step(map, &children, (unsigned char)byte, &unit))
+            continue;
+        if (byte < 0x80) {
+            marks->begins[byte / 64] |= UINT64_C(1) << (byte % 64);
+            for (unsigned after = 0; after < 256; after++) {
+                uint32_t ignored = children, child;
+                marks->follows[after] |=
+                    step(map, &ignored, (unsigned char)after, &child);
+            }
+            continue;
+        }
+        marks->is_odd[byte] |= unit_has_leaf(unit);
+        bool is_three = byte >= 0xE0;
+        struct walk walk = {.children = children,
+                            .code = byte & (is_three ? 0x0F : 0x1F),
+                            .size = is_three ? 3 : 2,
+                            .done = 1};
+        if (!marks->is_odd[byte])
+            mark_characters(map, walk, (unsigned char)byte, marks);
+    }
+}
+
 size_t charsmap_find(const struct charsmap *map, const unsigned char *text, size_t size,
                      bool is_shortest, const unsigned char **replaced,
                      size_t *replaced_size)

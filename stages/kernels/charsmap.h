@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdint.h>
 
 #include "core/error.h"
 
@@ -23,6 +24,18 @@ struct charsmap {
  * ERROR_CONFIG: it is no charsmap. */
 enum error_code charsmap_open(struct charsmap *map, const unsigned char *blob,
                               size_t size, struct error *error);
+
+/* What keys are there that begin with a character below U+10000. Where nothing is marked a
+ * character stays as it is, whatever follows. */
+struct charsmap_marks {
+    uint64_t begins[1024]; /* bits: some key begins with the character ... */
+    uint64_t alone[1024];  /* and is nothing more */
+    /* by bytes: one can stand behind such a character in a key; characters that begin so
+     * cannot be told by what is above */
+    bool follows[256], is_odd[256];
+};
+
+void charsmap_mark(const struct charsmap *map, struct charsmap_marks *marks);
 
 /* The longest key that `text` begins with, or `is_shortest` the shortest one: its size, 0
  * for none, and the replacement, of *replaced_size bytes. Reads at most `size` bytes. */

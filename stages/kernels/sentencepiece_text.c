@@ -11,16 +11,34 @@ enum { GRAPHEME_MAX = 5 }; /* bytes of those that are looked up whole */
 static const unsigned char escaped_space[] = {0xE2, 0x96, 0x81}; /* U+2581 */
 static const unsigned char replacement[] = {0xEF, 0xBF, 0xBD};   /* U+FFFD */
 
+/* Is the byte a symbol, and the beginning of no longer one? Then it passes as it is. */
+static bool is_single_symbol(const struct sentencepiece_rule *rule, unsigned char byte)
+{
+    for (unsigned next = 0; next < 256; next++) {
+        const unsigned char pair[] = {byte, (unsigned char)next};
+        uint64_t unit = prefix_trie_root(&rule->symbols);
+        uint32_t ignored;
+        if (prefix_trie_longest(&rule->symbols, unit, pair, 2, &ignored) != 1)
+            return false;
+        if (prefix_trie_step(&rule->symbols, &unit, byte) &&
+            prefix_trie_step(&rule->symbols, &unit, (unsigned char)next))
+            return false;
+    }
+    return true;
+}
+
 void sentencepiece_rule_complete(struct sentencepiece_rule *rule)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
         bool is_run = byte < 128 && byte != ' ' && rule->map.is_plain[byte];
-        if (is_run && rule->has_symbols) {
+        if (byte < 128 && byte != ' ' && rule->has_symbols) {
             uint64_t unit = prefix_trie_root(&rule->symbols);
-            is_run = !prefix_trie_step(&rule->symbols, &unit, (unsigned char)byte);
+            if (prefix_trie_step(&rule->symbols, &unit, (unsigned char)byte))
+                is_run = is_single_symbol(rule, (unsigned char)byte);
         }
         rule->is_run[byte] = is_run;
     }
+    sentencepiece_plain_complete(rule);
 }
 
 struct part { /* what a beginning of the text becomes */
@@ -126,6 +144,10 @@ size_t sentencepiece_text_put(const struct sentencepiece_rule *rule,
         put_space(rule, at, builder);
     bool is_after_space = rule->remove_extra_whitespaces;
     while (at < size) {
+        if (!builder->with_origins)
+            at = sentencepiece_plain_put(rule, text, size, at, &is_after_space, builder);
+        if (at == size)
+            break;
         size_t end = run_end(rule, text, size, at);
         if (end > at) {
             text_builder_copy(builder, text + at, end - at, at);

@@ -143,6 +143,77 @@ static void sentencepiece_takes_the_longest_key(void **state)
     bytes_clear(&blob);
 }
 
+/* Texts of all kinds of characters: what is taken in one go is what the general way, which
+ * counts origins, makes of it. */
+static void compare_ways(const struct sentencepiece_rule *rule, unsigned *seed,
+                         struct arena *arena)
+{
+    static const char *const parts[] = {
+        "e",        "a",        "abcd",         "zz",           " ",
+        " ",        "  ",       "\n",           "\t",           "\x01",
+        "\xcc\x81", "\xc3\xa9", "\xc2\xa8",     LONG_SPACE,     "<s>",
+        "<",        "\x7f",     "\xd0\xb6",     "\xe4\xb8\xad", "\xf0\x9f\x98\x80",
+        "\xff",     "\xe4\xb8", "\xef\xac\x81", "\xe2\x80\x8b", "the quick brown fox ",
+        "jumps",    "-",        "\r\n",         "\xe2\x96\x81", "\xed\xa0\x80",
+        "\xc0\xaf", "."};
+    unsigned char text[1024];
+    size_t size = 0, wanted = (size_t)rand_r(seed) % 600;
+    size_t kinds = 1 + (size_t)rand_r(seed) % (sizeof parts / sizeof *parts);
+    while (size < wanted) {
+        const char *part = parts[(size_t)rand_r(seed) % kinds];
+        memcpy(text + size, part, strlen(part));
+        size += strlen(part);
+    }
+    unsigned char *copy = malloc(wanted + 1);
+    struct text_builder fast, plain;
+    assert_non_null(copy);
+    memcpy(copy, text, wanted);
+    text_builder_begin(&fast, arena, 0, false);
+    text_builder_begin(&plain, arena, 0, true);
+    (void)sentencepiece_text_put(rule, copy, wanted, &fast);
+    (void)sentencepiece_text_put(rule, copy, wanted, &plain);
+    assert_false(fast.is_bad || plain.is_bad);
+    assert_int_equal(fast.size, plain.size);
+    assert_memory_equal(fast.text, plain.text, fast.size);
+    free(copy);
+}
+
+static void text_taken_in_one_go_is_the_same(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    struct trie_key symbols[] = {{(const unsigned char *)"<s>", 3, 0},
+                                 {(const unsigned char *)".", 1, 1},
+                                 {(const unsigned char *)"\xe2\x80\x8b", 3, 2}};
+    struct arena *arena = arena_create(1 << 16, 0);
+    struct bytes trie = {0};
+    struct error error;
+    unsigned seed = 1;
+    assert_int_equal(prefix_trie_build(symbols, 3, &trie, &error), OK);
+    for (unsigned kind = 0; kind < 32; kind++) {
+        struct bytes blob = small_charsmap(kind & 1 ? pairs : none);
+        struct sentencepiece_rule rule = {.add_dummy_prefix = true,
+                                          .remove_extra_whitespaces = kind & 2,
+                                          .escape_whitespaces = !(kind & 16),
+                                          .treat_whitespace_as_suffix = kind & 4,
+                                          .has_symbols = kind & 8};
+        if (kind & 1)
+            open_map(&rule.map, &blob);
+        else
+            assert_int_equal(charsmap_open(&rule.map, NULL, 0, &error), OK);
+        assert_int_equal(prefix_trie_open(&rule.symbols, trie.data, trie.size, &error),
+                         OK);
+        sentencepiece_rule_complete(&rule);
+        for (int round = 0; round < 3000; round++) {
+            compare_ways(&rule, &seed, arena);
+            arena_reset(arena);
+        }
+        bytes_clear(&blob);
+    }
+    bytes_clear(&trie);
+    arena_destroy(arena);
+}
+
 static void check_precompiled(const struct charsmap *map, const char *text,
                               const char *wanted)
 {
@@ -210,6 +281,7 @@ int main(void)
         cmocka_unit_test(ascii_is_plain_where_nothing_changes_it),
         cmocka_unit_test(an_empty_map_finds_nothing),
         cmocka_unit_test(sentencepiece_takes_the_longest_key),
+        cmocka_unit_test(text_taken_in_one_go_is_the_same),
         cmocka_unit_test(hugging_face_looks_up_graphemes_and_takes_the_shortest_key),
         cmocka_unit_test(a_damaged_map_is_refused_or_harmless),
     };
