@@ -11,14 +11,16 @@
 #include "stages/kernels/vocabulary.h"
 #include "stages/kernels/word_cache.h"
 
-enum { IMAGE_KIND = 0x53504531, SLOT_BITS_MIN = 4, CHARACTERS_MAX = 1 << 18 };
+enum { IMAGE_KIND = 0x53504532, SLOT_BITS_MIN = 4, CHARACTERS_MAX = 1 << 18 };
 
 enum section {
     SCORE_HEADER,
     SCORE_IDS,
     SCORE_RANKS,
+    SCORE_LASTS,
     SCORE_PARTS,
-    SCORE_ASCII,
+    SCORE_NEAR,
+    SCORE_NEAR_PAIRS,
     SCORE_CHARACTERS,
     SCORE_FILTER,
     SCORE_PAIRS,
@@ -188,23 +190,34 @@ static int compare_scores(const void *left, const void *right)
 {
     const struct symbol *a = *(const struct symbol *const *)left;
     const struct symbol *b = *(const struct symbol *const *)right;
-    return a->score > b->score ? -1 : a->score < b->score;
+    if (a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    return (a > b) - (a < b); /* as they came */
 }
 
+/* Sort the symbols and number their ranks. */
 static enum error_code rank_symbols(struct builder *builder)
 {
-    struct symbol **sorted = ARENA_NEW(builder->work, struct symbol *, builder->count);
-    if (!sorted)
+    const uint32_t count = builder->count;
+    struct symbol **order = ARENA_NEW(builder->work, struct symbol *, count);
+    struct symbol *sorted = ARENA_NEW(builder->work, struct symbol, count);
+    if (!order || !sorted)
         return fail_memory(builder);
-    for (uint32_t i = 0; i < builder->count; i++)
-        sorted[i] = &builder->symbols[i];
-    if (builder->count > 0)
-        qsort(sorted, builder->count, sizeof *sorted, compare_scores);
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = &builder->symbols[i];
+    if (count > 0)
+        qsort(order, count, sizeof *order, compare_scores);
+    memset(builder->by_text, 0, (builder->text_mask + 1) * sizeof *builder->by_text);
     uint32_t rank = 0;
-    for (uint32_t i = 0; i < builder->count; i++) {
-        if (i > 0 && sorted[i]->score != sorted[i - 1]->score)
-            rank++;
-        sorted[i]->rank = rank;
+    for (uint32_t i = 0; i < count; i++) {
+        rank += i > 0 && order[i]->score != order[i - 1]->score;
+        sorted[i] = *order[i];
+        sorted[i].rank = rank;
+    }
+    builder->symbols = sorted;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!sorted[i].is_user)
+            *text_slot(builder, sorted[i].text) = i + 1;
     }
     builder->header.rank_count = rank + 1;
     return OK;
@@ -346,27 +359,57 @@ static enum error_code make_pairs(struct builder *builder)
 static enum error_code make_characters(struct builder *builder)
 {
     size_t others = 0;
-    uint32_t *ascii = ARENA_RAW(builder->work, uint32_t, 128);
     for (uint32_t i = 0; i < builder->count; i++)
         others += builder->symbols[i].is_character;
     uint64_t *slots = new_slots(builder, others, &builder->header.character_shift);
-    if (!ascii || !slots)
+    if (!slots)
         return fail_memory(builder);
-    for (size_t i = 0; i < 128; i++)
-        ascii[i] = SYMBOL_NONE;
     for (uint32_t i = 0; i < builder->count; i++) {
         const struct symbol *symbol = &builder->symbols[i];
         if (!symbol->is_character || symbol->is_user)
             continue;
         uint64_t packed = score_character_pack(symbol->text.bytes, symbol->text.size);
-        if (packed < 128)
-            ascii[packed] = i;
-        else
+        if (packed >= 128)
             put_slot(slots, builder->header.character_shift, packed, packed << 32 | i);
     }
-    builder->sections[SCORE_ASCII] =
-        (struct image_section){.data = ascii, .size = 128 * sizeof *ascii};
     take_slots(builder, SCORE_CHARACTERS, slots, builder->header.character_shift);
+    return OK;
+}
+
+/* The symbol of a near character, or SYMBOL_NONE. */
+static uint32_t near_symbol(const struct builder *builder, unsigned number)
+{
+    static const unsigned char space[] = {0xE2, 0x96, 0x81};
+    unsigned char byte = (unsigned char)number;
+    return number == NEAR_SPACE ? find_symbol(builder, space, sizeof space)
+                                : find_symbol(builder, &byte, 1);
+}
+
+static enum error_code make_near(struct builder *builder)
+{
+    uint32_t *near = ARENA_RAW(builder->work, uint32_t, NEAR_COUNT);
+    uint32_t *pairs = ARENA_RAW(builder->work, uint32_t, NEAR_COUNT * NEAR_COUNT);
+    uint32_t *numbers = ARENA_NEW(builder->work, uint32_t, builder->count);
+    if (!near || !pairs || !numbers)
+        return fail_memory(builder);
+    for (unsigned i = 0; i < NEAR_COUNT; i++) {
+        near[i] = near_symbol(builder, i);
+        if (near[i] != SYMBOL_NONE)
+            numbers[near[i]] = i + 1;
+    }
+    for (size_t i = 0; i < (size_t)NEAR_COUNT * NEAR_COUNT; i++)
+        pairs[i] = SYMBOL_NONE;
+    for (uint32_t i = 0; i < builder->count; i++) {
+        const uint32_t *parts = builder->symbols[i].parts;
+        if (parts[0] == SYMBOL_NONE || numbers[parts[0]] == 0 || numbers[parts[1]] == 0)
+            continue;
+        size_t row = numbers[parts[0]] - 1;
+        pairs[row * NEAR_COUNT + numbers[parts[1]] - 1] = i;
+    }
+    builder->sections[SCORE_NEAR] =
+        (struct image_section){near, NEAR_COUNT * sizeof *near};
+    builder->sections[SCORE_NEAR_PAIRS] =
+        (struct image_section){pairs, (size_t)NEAR_COUNT * NEAR_COUNT * sizeof *pairs};
     return OK;
 }
 
@@ -375,8 +418,9 @@ static enum error_code make_symbols(struct builder *builder)
     uint32_t count = builder->count;
     uint32_t *ids = ARENA_RAW(builder->work, uint32_t, count);
     uint32_t *ranks = ARENA_RAW(builder->work, uint32_t, count);
+    uint32_t *lasts = ARENA_RAW(builder->work, uint32_t, count);
     uint32_t *parts = ARENA_RAW(builder->work, uint32_t, 2 * (size_t)count);
-    if (!ids || !ranks || !parts)
+    if (!ids || !ranks || !lasts || !parts)
         return fail_memory(builder);
     for (uint32_t i = 0; i < count; i++) {
         const struct symbol *symbol = &builder->symbols[i];
@@ -385,9 +429,12 @@ static enum error_code make_symbols(struct builder *builder)
         parts[2 * (size_t)i] = symbol->is_unused ? symbol->parts[0] : SYMBOL_NONE;
         parts[2 * (size_t)i + 1] = symbol->is_unused ? symbol->parts[1] : SYMBOL_NONE;
     }
+    for (uint32_t i = count; i-- > 0;)
+        lasts[i] = i + 1 < count && ranks[i + 1] == ranks[i] ? lasts[i + 1] : i;
     size_t size = count * sizeof *ids;
     builder->sections[SCORE_IDS] = (struct image_section){ids, size};
     builder->sections[SCORE_RANKS] = (struct image_section){ranks, size};
+    builder->sections[SCORE_LASTS] = (struct image_section){lasts, size};
     if (builder->has_unused)
         builder->sections[SCORE_PARTS] = (struct image_section){parts, 2 * size};
     return OK;
@@ -465,8 +512,9 @@ enum error_code score_table_build(const struct tokenizer_spec *spec, struct aren
         return error_set(error, ERROR_CONFIG,
                          "the vocabulary has no unknown piece, or too many pieces");
     static enum error_code (*const steps[])(struct builder *) = {
-        reserve_symbols, add_pieces, add_characters, rank_symbols,    make_users,
-        make_pairs,      make_ids,   make_symbols,   make_characters, make_cut};
+        reserve_symbols, add_pieces, add_characters, rank_symbols,
+        make_users,      make_pairs, make_ids,       make_symbols,
+        make_characters, make_near,  make_cut};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         enum error_code code = steps[i](&builder);
         if (code != OK)
@@ -512,8 +560,10 @@ enum error_code score_table_open(const void *image, size_t size,
         .has_users = header->has_users != 0,
         .ids = sections[SCORE_IDS].data,
         .ranks = sections[SCORE_RANKS].data,
+        .lasts = sections[SCORE_LASTS].data,
         .parts = parts > 0 ? sections[SCORE_PARTS].data : NULL,
-        .ascii = sections[SCORE_ASCII].data,
+        .near = sections[SCORE_NEAR].data,
+        .near_pairs = sections[SCORE_NEAR_PAIRS].data,
         .characters = sections[SCORE_CHARACTERS].data,
         .character_shift = header->character_shift,
         .filter = sections[SCORE_FILTER].data,
@@ -523,8 +573,10 @@ enum error_code score_table_open(const void *image, size_t size,
         .sizes = sections[SCORE_SIZES].data,
     };
     if (sections[SCORE_IDS].size != symbols || sections[SCORE_RANKS].size != symbols ||
-        (parts > 0 && parts != 2 * symbols) ||
-        sections[SCORE_ASCII].size != 128 * sizeof(uint32_t) ||
+        sections[SCORE_LASTS].size != symbols || (parts > 0 && parts != 2 * symbols) ||
+        sections[SCORE_NEAR].size != NEAR_COUNT * sizeof(uint32_t) ||
+        sections[SCORE_NEAR_PAIRS].size !=
+            (size_t)NEAR_COUNT * NEAR_COUNT * sizeof(uint32_t) ||
         sections[SCORE_BYTE_IDS].size != 256 * sizeof(uint32_t) ||
         sections[SCORE_SIZES].size != header->id_limit * sizeof(uint32_t) ||
         !slots_are_whole(&sections[SCORE_CHARACTERS], header->character_shift) ||

@@ -2,7 +2,7 @@
  *
  * A symbol is what merging works with: a piece of the model, or a character that is none
  * but stands in pieces. Scores are replaced by ranks, the best first; equal scores share
- * one.
+ * one. Symbols are numbered in the order of their ranks.
  *
  * Whenever two symbols that spell a piece stand side by side in any text, the merges inside
  * of both, up to then, were those of the piece's own characters alone: so each piece has
@@ -25,7 +25,12 @@ struct arena;
 struct bytes;
 struct tokenizer_spec;
 
-enum { SYMBOL_BITS = 21, FILTER_BITS = 2 };
+enum {
+    SYMBOL_BITS = 21,
+    FILTER_BITS = 2,
+    NEAR_SPACE = 128, /* number of U+2581 among near characters */
+    NEAR_COUNT        /* ASCII and that */
+};
 #define SYMBOL_NONE ((UINT32_C(1) << SYMBOL_BITS) - 1) /* a character in no piece */
 #define RANK_NONE UINT32_MAX
 #define PAIR_EMPTY UINT64_MAX
@@ -38,9 +43,11 @@ struct score_table { /* a view */
     bool has_users;  /* user-defined pieces: `users`, with symbols as values */
     const uint32_t *ids;   /* (symbol_count): id, or UINT32_MAX */
     const uint32_t *ranks; /* (symbol_count) */
+    const uint32_t *lasts; /* (symbol_count): the last symbol of the same rank */
     const uint32_t *parts; /* (symbol_count, 2): what an unused piece was merged from;
                             * (SYMBOL_NONE, ...): it stays what it is. NULL: none is unused */
-    const uint32_t *ascii; /* (128): symbols of characters */
+    const uint32_t *near;  /* (NEAR_COUNT): symbols of near characters, ASCII first */
+    const uint32_t *near_pairs; /* (NEAR_COUNT, NEAR_COUNT): what two of them merge to */
     const uint64_t *characters; /* slots: the others, packed << 32 | symbol */
     unsigned character_shift;
     /* Bits of pairs' hashes, four a slot: small enough for the nearer caches, they answer
@@ -86,7 +93,7 @@ static inline uint32_t score_character(const struct score_table *table,
                                        const unsigned char *at, size_t size)
 {
     if (at[0] < 128)
-        return table->ascii[at[0]];
+        return table->near[at[0]];
     uint64_t packed = score_character_pack(at, size);
     size_t mask = ((size_t)1 << (64 - table->character_shift)) - 1;
     size_t i = score_slot(packed, table->character_shift);
