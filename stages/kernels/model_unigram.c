@@ -3,6 +3,7 @@
  * Words are cut where no piece reaches across, so all that a word inherits is the sum in
  * front of it. What is remembered of a word holds wherever rounding cannot decide
  * (unigram_path.h); elsewhere the word is searched again from its true sum. */
+#include <math.h>
 #include <string.h>
 
 #include "core/arena.h"
@@ -12,12 +13,27 @@
 #include "stages/kernels/unigram_table.h"
 #include "stages/kernels/word_batch.h"
 
-enum { SHORT_WORD = 256 }; /* bytes: room for its ways is kept */
+enum {
+    SHORT_WORD = 256,      /* bytes: room for its ways is kept */
+    LIMIT_BITS = 0xFF,     /* of what is noted with a word */
+    NOTE_UNKNOWN = 1 << 8, /* it has an unknown id */
+    LIMIT_NONE = 1 << 8    /* no word holds for sure */
+};
+
+/* A word of the batch that is not in its line of the cache, or not for sure. Its ids have
+ * room for as many as it has bytes. */
+struct missed_word {
+    uint32_t word;
+    uint32_t *ids;
+};
 
 struct unigram_state {
     struct unigram_table table;
+    double largest; /* magnitude of a score */
     struct word_cache cache;
     struct word_batch batch;
+    size_t starts[WORD_BATCH], counts[WORD_BATCH]; /* of the ids of its words */
+    struct missed_word missed[WORD_BATCH];
     struct path_node nodes[SHORT_WORD + 1];
     double seconds[SHORT_WORD + 1];
 };
@@ -31,6 +47,11 @@ static enum error_code open_model(void *state, const void *image, size_t size,
         return code;
     if (!word_cache_init(&self->cache, self->table.id_limit, run))
         return error_set(error, ERROR_MEMORY, "no memory for a cache of words");
+    self->largest = fabs(self->table.unknown_score);
+    for (uint32_t id = 0; id < self->table.id_limit; id++) {
+        double magnitude = fabs(self->table.scores[id]);
+        self->largest = magnitude > self->largest ? magnitude : self->largest;
+    }
     return OK;
 }
 
@@ -156,15 +177,17 @@ static void remember_way(struct unigram_state *self, const struct word *word,
 {
     const struct unigram_table *table = &self->table;
     bool keeps_unknown = table->is_float && !table->byte_fallback;
-    uint32_t ids[WORD_LARGE_IDS];
+    uint32_t ids[WORD_LARGE_IDS], note = limit;
     size_t first = WORD_LARGE_IDS;
     for (size_t end = word->size; end > 0; end = nodes[end].start) {
-        if (first == 0 || (nodes[end].id == table->unknown && !keeps_unknown))
+        bool is_unknown = nodes[end].id == table->unknown;
+        if (first == 0 || (is_unknown && !keeps_unknown))
             return;
+        note |= is_unknown ? NOTE_UNKNOWN : 0;
         ids[--first] = nodes[end].id;
     }
     word_cache_put(&self->cache, *word->key, word->slot, text, word->size, ids + first,
-                   WORD_LARGE_IDS - first, limit);
+                   WORD_LARGE_IDS - first, note);
 }
 
 /* Write the way through a word. */
@@ -193,7 +216,8 @@ static void write_way(struct writer *writer, const struct word *word,
 static inline bool limit_holds(const struct unigram_table *table, uint32_t limit,
                                double base)
 {
-    return unigram_limit_holds(limit, base) || (base == 0 && !table->is_float);
+    return unigram_limit_holds(limit & LIMIT_BITS, base) ||
+           (base == 0 && !table->is_float);
 }
 
 /* A word that is not known, or not for sure. */
@@ -225,7 +249,7 @@ static enum error_code search_word(struct unigram_state *self, struct writer *wr
     return OK;
 }
 
-/* ---- words that are known ---- */
+/* ---- Hugging Face: word by word ---- */
 
 /* The ids of a remembered word, and their sum. */
 static inline void add_known(struct writer *writer, const uint32_t *ids, size_t count,
@@ -252,9 +276,9 @@ static enum error_code encode_slowly(struct unigram_state *self, struct writer *
                                      struct arena *scratch, struct error *error)
 {
     struct word word = {.begin = begin,
-                        .size = self->batch.ends[i] - begin,
-                        .key = &self->batch.keys[i],
-                        .slot = self->batch.slots[i]};
+                        .size = self->batch.words[i].end - begin,
+                        .key = &self->batch.words[i].key,
+                        .slot = self->batch.words[i].slot};
     uint32_t known[WORD_LARGE_IDS];
     struct word_found found = word_cache_find_slowly(
         &self->cache, *word.key, word.slot, writer->text + begin, word.size, known);
@@ -273,9 +297,9 @@ static enum error_code encode_batch(struct unigram_state *self, struct writer *w
                                     struct arena *scratch, struct error *error)
 {
     for (size_t i = 0; i < words; i++) {
-        struct word_key key = self->batch.keys[i];
+        struct word_key key = self->batch.words[i].key;
         const struct word_slot *slot =
-            key.high != 0 ? word_cache_find(&self->cache, key, self->batch.slots[i])
+            key.high != 0 ? word_cache_find(&self->cache, key, self->batch.words[i].slot)
                           : NULL;
         struct word_found found = {.count = WORD_IN_LARGE};
         uint32_t known[WORD_SLACK];
@@ -291,9 +315,237 @@ static enum error_code encode_batch(struct unigram_state *self, struct writer *w
         } else {
             add_known(writer, known, found.count, base);
         }
-        begin = self->batch.ends[i];
+        begin = self->batch.words[i].end;
     }
     return OK;
+}
+
+/* ---- SentencePiece: what is known is copied, and added up when it has to be ---- */
+
+/* The sum in front of an id is exact for the first `summed` of the output's; of the batch
+ * in work for its first `words` words. */
+struct sums {
+    double base;
+    size_t summed, words;
+};
+
+/* The least limit that holds wherever the magnitude of the base is at most `bound`. */
+static uint32_t needed_limit(double bound)
+{
+    int exponent;
+    (void)frexp(bound, &exponent); /* bound < 2^exponent */
+    int needed = exponent + UNIGRAM_LIMIT_BIAS;
+    return needed < 1 ? 1 : needed > LIMIT_BITS ? LIMIT_NONE : (uint32_t)needed;
+}
+
+static void add_sums(const struct unigram_state *self, const uint32_t *ids, size_t count,
+                     struct sums *sums)
+{
+    const double *scores = self->table.scores;
+    double sum = sums->base;
+    for (size_t i = 0; i < count; i++)
+        sum = (double)(float)(sum + scores[ids[i]]);
+    sums->base = sum;
+}
+
+/* The exact sum in front of word `word` of the batch. */
+static void sum_to_word(const struct unigram_state *self, const struct writer *writer,
+                        size_t word, struct sums *sums)
+{
+    add_sums(self, writer->ids + sums->summed, writer->count - sums->summed, sums);
+    sums->summed = writer->count;
+    for (; sums->words < word; sums->words++)
+        add_sums(self, writer->ids + self->starts[sums->words], self->counts[sums->words],
+                 sums);
+}
+
+/* Write the ids of the way without adding them up. False: an unknown character's bytes
+ * stand for it. */
+static bool copy_way(const struct unigram_table *table, const struct path_node *nodes,
+                     size_t size, uint32_t *ids, size_t *count)
+{
+    size_t pieces = 0, at = 0;
+    for (size_t end = size; end > 0; end = nodes[end].start) {
+        if (table->byte_fallback && nodes[end].id == table->unknown)
+            return false;
+        pieces++;
+    }
+    *count = at = pieces;
+    for (size_t end = size; end > 0; end = nodes[end].start)
+        ids[--at] = nodes[end].id;
+    return true;
+}
+
+/* A word that is not known, or not for sure, by search. */
+static enum error_code search_missed(struct unigram_state *self,
+                                     const struct writer *writer,
+                                     const struct missed_word *missed, bool is_known,
+                                     uint32_t needed, uint32_t *notes, struct sums *sums,
+                                     struct arena *scratch, struct error *error)
+{
+    const struct unigram_table *table = &self->table;
+    const struct pending_word *pending = &self->batch.words[missed->word];
+    struct word word = {.begin = word_batch_begin(&self->batch, missed->word),
+                        .key = &pending->key,
+                        .slot = pending->slot};
+    word.size = pending->end - word.begin;
+    const unsigned char *text = writer->text + word.begin;
+    struct search_room room;
+    size_t *count = &self->counts[missed->word];
+    if (!room_for(self, word.size, scratch, &room))
+        return error_set(error, ERROR_MEMORY, "no memory for a word of %zu bytes",
+                         word.size);
+    *notes |= NOTE_UNKNOWN; /* perhaps */
+    if (!is_known && word.size <= WORD_LARGE_MAX) {
+        uint32_t limit;
+        (void)unigram_path_find_limit(table, text, word.size, room.nodes, room.seconds,
+                                      &limit);
+        remember_way(self, &word, text, room.nodes, limit);
+        if (limit >= needed && copy_way(table, room.nodes, word.size, missed->ids, count))
+            return OK;
+    }
+    sum_to_word(self, writer, missed->word, sums);
+    struct writer own = {.table = table, .text = writer->text, .ids = missed->ids};
+    (void)unigram_path_find(table, text, word.size, sums->base, room.nodes);
+    if (copy_way(table, room.nodes, word.size, missed->ids, count))
+        return OK;
+    write_way(&own, &word, room.nodes, &sums->base);
+    *count = own.count;
+    sums->words++;
+    return OK;
+}
+
+static enum error_code encode_missed(struct unigram_state *self,
+                                     const struct writer *writer, size_t count,
+                                     uint32_t needed, uint32_t *notes, struct sums *sums,
+                                     struct arena *scratch, struct error *error)
+{
+    enum error_code code = OK;
+    for (size_t i = 0; code == OK && i < count; i++) {
+        const struct missed_word *missed = &self->missed[i];
+        const struct pending_word *pending = &self->batch.words[missed->word];
+        size_t begin = word_batch_begin(&self->batch, missed->word);
+        uint32_t known[WORD_LARGE_IDS]; /* there may not be room for all of them */
+        struct word_found found =
+            word_cache_find_slowly(&self->cache, pending->key, pending->slot,
+                                   writer->text + begin, pending->end - begin, known);
+        if (found.count > 0 && (found.limit & LIMIT_BITS) < needed) {
+            sum_to_word(self, writer, missed->word, sums);
+            if (unigram_limit_holds(found.limit & LIMIT_BITS, sums->base))
+                found.limit |= LIMIT_BITS;
+        }
+        if (found.count > 0 && (found.limit & LIMIT_BITS) >= needed) {
+            memcpy(missed->ids, known, found.count * sizeof *known);
+            self->counts[missed->word] = found.count;
+            *notes |= found.limit;
+            continue;
+        }
+        code = search_missed(self, writer, missed, found.count > 0, needed, notes, sums,
+                             scratch, error);
+    }
+    return code;
+}
+
+/* Close the gaps behind the ids of missed words. Returns the end. */
+static uint32_t *close_gaps(const struct unigram_state *self, size_t count,
+                            const uint32_t *end)
+{
+    const struct missed_word *missed = self->missed;
+    uint32_t *out = missed[0].ids;
+    for (size_t i = 0; i < count; i++) {
+        size_t word = missed[i].word;
+        const uint32_t *rest = missed[i].ids + self->batch.words[word].end -
+                               word_batch_begin(&self->batch, word);
+        const uint32_t *next = i + 1 < count ? missed[i + 1].ids : end;
+        memmove(out, missed[i].ids, self->counts[word] * sizeof *out);
+        out += self->counts[word];
+        memmove(out, rest, (size_t)(next - rest) * sizeof *out);
+        out += next - rest;
+    }
+    return out;
+}
+
+/* Neighbouring unknown ids from `first` on become one. */
+static void join_unknown(struct writer *writer, size_t first)
+{
+    uint32_t unknown = writer->table->unknown, *ids = writer->ids;
+    size_t kept = first;
+    for (size_t i = first; i < writer->count; i++) {
+        ids[kept] = ids[i];
+        kept += ids[i] != unknown || kept == 0 || ids[kept - 1] != unknown;
+    }
+    writer->count = kept;
+}
+
+static enum error_code encode_float_batch(struct unigram_state *self,
+                                          struct writer *writer, size_t words,
+                                          struct sums *sums, struct arena *scratch,
+                                          struct error *error)
+{
+    const struct word_batch *batch = &self->batch;
+    const size_t first = writer->count;
+    const double more = (double)(first - sums->summed + batch->next - batch->begin);
+    const uint32_t needed = needed_limit(fabs(sums->base) + more * self->largest);
+    uint32_t *out = writer->ids + first, notes = 0;
+    size_t missed = 0;
+    for (size_t i = 0; i < words; i++) {
+        const struct pending_word *pending = &batch->words[i];
+        const struct word_slot *slot =
+            LIKELY(pending->key.high != 0)
+                ? word_cache_find(&self->cache, pending->key, pending->slot)
+                : NULL;
+        struct word_found found = {.count = WORD_IN_LARGE};
+        if (LIKELY(slot))
+            found = word_slot_get(&self->cache, slot, out);
+        self->starts[i] = (size_t)(out - writer->ids);
+        self->counts[i] = found.count;
+        if (LIKELY(found.count != WORD_IN_LARGE &&
+                   (found.limit & LIMIT_BITS) >= needed)) {
+            out += found.count;
+            notes |= found.limit;
+            continue;
+        }
+        self->missed[missed++] = (struct missed_word){.word = (uint32_t)i, .ids = out};
+        out += pending->end - word_batch_begin(batch, i);
+    }
+    sums->words = 0;
+    if (missed > 0) {
+        enum error_code code =
+            encode_missed(self, writer, missed, needed, &notes, sums, scratch, error);
+        if (code != OK)
+            return code;
+    }
+    bool has_unknown = notes & NOTE_UNKNOWN && !self->table.byte_fallback;
+    if (sums->words > 0 || has_unknown)
+        sum_to_word(self, writer, words, sums);
+    if (missed > 0)
+        out = close_gaps(self, missed, out);
+    writer->count = (size_t)(out - writer->ids);
+    if (has_unknown)
+        join_unknown(writer, first);
+    if (sums->words > 0)
+        sums->summed = writer->count;
+    return OK;
+}
+
+static enum error_code encode_words(struct unigram_state *self, struct writer *writer,
+                                    size_t size, double *base, struct arena *scratch,
+                                    struct error *error)
+{
+    struct sums sums = {.base = *base};
+    enum error_code code = OK;
+    word_batch_open(&self->batch, writer->text, size);
+    while (code == OK) {
+        size_t words = word_batch_fill(&self->table.cut, &self->cache, &self->batch);
+        if (words == 0)
+            break;
+        if (self->table.is_float)
+            code = encode_float_batch(self, writer, words, &sums, scratch, error);
+        else
+            code = encode_batch(self, writer, self->batch.begin, words, base, scratch,
+                                error);
+    }
+    return code;
 }
 
 /* With spans every word is searched: the cache does not know them. */
@@ -320,17 +572,10 @@ static enum error_code encode(void *state, const unsigned char *text, size_t siz
     struct unigram_state *self = state;
     struct writer writer = {
         .table = &self->table, .text = text, .ids = ids, .spans = spans};
-    struct word_cursor cursor = {.text = text, .size = size};
-    enum error_code code = OK;
     double base = 0;
-    if (spans)
-        code = encode_spans(self, &writer, size, &base, scratch, error);
-    while (!spans && code == OK && cursor.at < size) {
-        size_t begin = cursor.at;
-        size_t words =
-            word_batch_fill(&self->table.cut, &self->cache, &cursor, &self->batch);
-        code = encode_batch(self, &writer, begin, words, &base, scratch, error);
-    }
+    enum error_code code = spans
+                               ? encode_spans(self, &writer, size, &base, scratch, error)
+                               : encode_words(self, &writer, size, &base, scratch, error);
     flush_run(&writer);
     *count = writer.count;
     return code;

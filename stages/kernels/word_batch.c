@@ -5,90 +5,82 @@
 
 #include "core/compiler.h"
 
-/* Bits of bytes that are not ASCII, or are control characters: 0x80 in each, right up to
- * the lowest. */
-static inline uint64_t mark_others(uint64_t word)
+enum { SPACE_SIZE = 3, SPACES_LOOKED_AT = 16 * SPACE_SIZE, READ_AHEAD = 24 };
+
+void word_batch_open(struct word_batch *batch, const unsigned char *text, size_t size)
 {
-    static const uint64_t ones = UINT64_C(0x0101010101010101);
-    static const uint64_t highs = UINT64_C(0x8080808080808080);
-    return (word & highs) | ((word - ones * ' ') & ~word & highs);
+    batch->text = text;
+    batch->size = size;
+    batch->begin = batch->next = batch->from = 0;
+    batch->place = batch->place_count = 0;
 }
 
-/* ASCII, but neither a letter nor a digit. */
-static inline bool is_sign(unsigned char at)
+/* The usual word: at most one U+2581, up to 15 bytes behind it. False: it is another. Of
+ * the text READ_AHEAD bytes can be read. */
+static inline bool usual_key(const unsigned char *word, size_t size, struct word_key *key)
 {
-    return (unsigned)(at | 0x20) - 'a' > 25 && (unsigned)at - '0' > 9;
+    const size_t spaces = word_is_space(word), begin = SPACE_SIZE * spaces;
+    if (UNLIKELY(size - begin > WORD_REST_MAX || (spaces && word_is_space(word + begin))))
+        return false;
+    *key = word_key_load(word + begin, size - begin, spaces);
+    return true;
 }
 
-/* The usual word: at most one U+2581, at most 15 bytes of ASCII, and the next U+2581 or a
- * control character to cut at. Its end, or 0: it is another. Of `word` 24 bytes can be
- * read. */
-static inline size_t usual_word(const struct word_cut *cut, const unsigned char *word,
-                                struct word_key *key)
+/* Words of more bytes than have a small slot are cut further, where they can be. */
+static size_t cut_long_word(const struct word_cut *cut, const unsigned char *text,
+                            size_t begin, size_t end)
 {
-    const size_t spaces = word_is_space(word), begin = 3 * spaces;
-    uint64_t low, high;
-    memcpy(&low, word + begin, 8);
-    memcpy(&high, word + begin + 8, 8);
-    uint64_t low_marks = mark_others(low), high_marks = mark_others(high);
-    size_t length;
-    if (low_marks != 0)
-        length = TRAILING_ZEROS(low_marks) / 8;
-    else if (high_marks != 0)
-        length = 8 + TRAILING_ZEROS(high_marks) / 8;
-    else
-        return 0;
-    const unsigned char *stop = word + begin + length;
-    if (length == 0 && spaces == 0 && stop[0] < ' ' && stop[1] < 128 &&
-        !word_joins_ascii(cut, stop[0], stop[1]))
-        length = 1;
-    else if (length == 0 || (stop[0] < ' ' ? word_joins_ascii(cut, stop[-1], stop[0])
-                                           : !word_is_space(stop)))
-        return 0;
-    else if (length > 1 && is_sign(stop[-1]) &&
-             !word_joins_ascii(cut, stop[-2], stop[-1]))
-        length--;
-    unsigned low_bits = length < 8 ? (unsigned)(64 - 8 * length) : 0;
-    unsigned high_bits = length > 8 ? (unsigned)(64 - 8 * (length - 8)) : 0;
-    low = low << low_bits >> low_bits;
-    high = length > 8 ? high << high_bits >> high_bits : 0;
-    *key = (struct word_key){.low = low,
-                             .high = high | (uint64_t)(length << 4 | spaces) << 56};
-    return begin + length;
+    size_t limit = end - begin > SPACES_LOOKED_AT ? begin + SPACES_LOOKED_AT : end;
+    size_t rest = word_cut_skip_spaces(text, limit, begin);
+    bool is_in_spaces = rest == limit && limit < end;
+    if (end - rest <= WORD_REST_MAX)
+        return end;
+    return word_cut_first(cut, text,
+                          rest == begin || is_in_spaces ? begin : rest - SPACE_SIZE, end);
+}
+
+static void find_large_slot(const struct word_cache *cache, const unsigned char *word,
+                            size_t size, struct pending_word *pending)
+{
+    pending->slot = size <= WORD_LARGE_MAX ? word_large_slot(word, size) : 0;
+    PREFETCH(cache->large + pending->slot);
+    PREFETCH(cache->large[pending->slot].ids);
 }
 
 size_t word_batch_fill(const struct word_cut *cut, const struct word_cache *cache,
-                       struct word_cursor *cursor, struct word_batch *batch)
+                       struct word_batch *batch)
 {
-    enum { READ_AHEAD = 24 };
-    const unsigned char *text = cursor->text;
-    size_t count = 0;
-    while (count < WORD_BATCH && cursor->at < cursor->size) {
-        const size_t begin = cursor->at;
-        struct word_key key = {0};
-        size_t end = 0;
-        if (cut->has_spaces && cursor->stop <= begin &&
-            cursor->size - begin >= READ_AHEAD)
-            end = usual_word(cut, text + begin, &key);
-        if (end != 0) {
-            end = cursor->at = begin + end;
-        } else {
-            end = word_cut_next(cut, cursor);
-            key = word_key_of(text + begin, end - begin, cursor->size - begin);
+    const unsigned char *text = batch->text;
+    const size_t size = batch->size;
+    size_t count = 0, begin = batch->begin = batch->next;
+    while (count < WORD_BATCH) {
+        if (batch->place == batch->place_count) {
+            batch->place = 0;
+            batch->place_count =
+                word_places_find(cut, text, size, &batch->from, batch->places,
+                                 sizeof batch->places / sizeof *batch->places);
+            if (batch->place_count == 0)
+                break;
         }
-        batch->keys[count] = key;
-        batch->ends[count] = end;
-        if (key.high != 0) {
-            batch->slots[count] = word_key_slot(key);
-            PREFETCH(cache->small + batch->slots[count]);
-        } else {
-            batch->slots[count] = end - begin <= WORD_LARGE_MAX
-                                      ? word_large_slot(text + begin, end - begin)
-                                      : 0;
-            PREFETCH(cache->large + batch->slots[count]);
-            PREFETCH(cache->large[batch->slots[count]].ids);
+        struct pending_word *pending = &batch->words[count++];
+        size_t end = batch->places[batch->place++];
+        bool is_usual = size - begin >= READ_AHEAD &&
+                        usual_key(text + begin, end - begin, &pending->key);
+        if (UNLIKELY(!is_usual)) {
+            size_t part = cut_long_word(cut, text, begin, end);
+            batch->place -= part < end;
+            end = part;
+            pending->key = word_key_of(text + begin, end - begin, size - begin);
         }
-        count++;
+        pending->end = end;
+        if (LIKELY(pending->key.high != 0)) {
+            pending->slot = word_key_slot(pending->key);
+            PREFETCH(cache->small + pending->slot);
+        } else {
+            find_large_slot(cache, text + begin, end - begin, pending);
+        }
+        begin = end;
     }
+    batch->next = begin;
     return count;
 }

@@ -6,6 +6,26 @@
 
 enum { CACHE_LINE = 64 };
 
+/* clang-format off */
+const struct word_key word_key_masks[WORD_REST_MAX + 1] = {
+    {UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00000000000000FF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x000000000000FFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x0000000000FFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00000000FFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x000000FFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x0000FFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0x00FFFFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000000000000000)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00000000000000FF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x000000000000FFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000000000FFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00000000FFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x000000FFFFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x0000FFFFFFFFFFFF)},
+    {UINT64_C(0xFFFFFFFFFFFFFFFF), UINT64_C(0x00FFFFFFFFFFFFFF)}};
+/* clang-format on */
+
 bool word_cache_init(struct word_cache *cache, uint32_t limit, struct arena *arena)
 {
     cache->is_wide = limit > UINT16_MAX + 1u;
@@ -61,7 +81,7 @@ static void put_large(struct word_cache *cache, size_t slot, const unsigned char
     struct word_large_slot *chosen = cache->large + slot;
     chosen->size = (unsigned char)size;
     chosen->count = (unsigned char)count;
-    chosen->limit = (unsigned char)limit;
+    chosen->limit = (uint16_t)limit;
     memcpy(chosen->word, word, size);
     memcpy(chosen->ids, ids, count * sizeof *ids);
 }

@@ -2,7 +2,7 @@
  *
  * A word is some U+2581s (0 to 15) and up to 15 bytes behind them: these have slots of 32
  * bytes, two side by side in a cache line, that hold up to seven numbers below 2^16, or up
- * to four below 2^24. Other words of up to 60 bytes, and those with more numbers, have
+ * to four below 2^24. Other words of up to 124 bytes, and those with more numbers, have
  * larger slots in a second table. A new word takes the place of an old one. Private to an
  * executor. */
 #ifndef STAGES_KERNELS_WORD_CACHE_H
@@ -24,10 +24,11 @@ enum {
     WORD_WIDE = 4,      /* or below 2^24 */
     WORD_SLACK = 8,     /* numbers that word_slot_get() may write */
     WORD_IN_LARGE = 15, /* as a count: see the large table */
-    WORD_LARGE_MAX = 60,
-    WORD_LARGE_IDS = 16,
-    WORD_SMALL_BITS = 20, /* slots: 32 MiB */
-    WORD_LARGE_BITS = 16, /* slots: 8 MiB */
+    WORD_LARGE_MAX = 124,
+    WORD_LARGE_IDS = 32,
+    WORD_LIMIT_MAX = 0xFFF, /* of what an owner notes with a word */
+    WORD_SMALL_BITS = 20,   /* slots: 32 MiB */
+    WORD_LARGE_BITS = 15,   /* slots: 8 MiB */
     WORD_ID_MAX = (1 << 24) - 1
 };
 
@@ -42,7 +43,8 @@ struct word_slot {
 };
 
 struct word_large_slot {
-    unsigned char size, count, limit, reserved; /* size 0: empty */
+    unsigned char size, count; /* size 0: empty */
+    uint16_t limit;
     unsigned char word[WORD_LARGE_MAX];
     uint32_t ids[WORD_LARGE_IDS];
 };
@@ -61,6 +63,21 @@ struct word_found {
 /* Empty tables in `arena` for numbers below `limit`. False: no memory. */
 bool word_cache_init(struct word_cache *cache, uint32_t limit, struct arena *arena);
 
+/* Bytes of a key that a word of that size fills. */
+extern const struct word_key word_key_masks[WORD_REST_MAX + 1];
+
+/* The key of a word of so many U+2581s and the bytes at `rest`, of which 16 can be read. */
+static inline struct word_key word_key_load(const unsigned char *rest, size_t size,
+                                            size_t spaces)
+{
+    struct word_key key;
+    memcpy(&key, rest, sizeof key);
+    key.low &= word_key_masks[size].low;
+    key.high &= word_key_masks[size].high;
+    key.high |= (uint64_t)(size << 4 | spaces) << 56;
+    return key;
+}
+
 /* The key of a word; {0, 0} where it is not small. `left`: bytes that can be read. */
 static inline struct word_key word_key_of(const unsigned char *word, size_t size,
                                           size_t left)
@@ -69,26 +86,16 @@ static inline struct word_key word_key_of(const unsigned char *word, size_t size
     while (spaces < WORD_SPACES_MAX && size - 3 * spaces >= 3 &&
            word_is_space(word + 3 * spaces))
         spaces++;
-    struct word_key key = {0, 0};
     const unsigned char *rest = word + 3 * spaces;
-    size_t length = size - 3 * spaces;
+    const size_t length = size - 3 * spaces;
+    unsigned char padded[16] = {0};
     if (length > WORD_REST_MAX)
-        return key;
-    if (left - 3 * spaces >= 16) {
-        memcpy(&key.low, rest, 8);
-        memcpy(&key.high, rest + 8, 8);
-    } else {
-        unsigned char padded[16] = {0};
+        return (struct word_key){0, 0};
+    if (left - 3 * spaces < sizeof padded) {
         memcpy(padded, rest, length);
-        memcpy(&key.low, padded, 8);
-        memcpy(&key.high, padded + 8, 8);
+        rest = padded;
     }
-    unsigned low_bits = length < 8 ? (unsigned)(64 - 8 * length) : 0;
-    unsigned high_bits = length <= 8 ? 0 : (unsigned)(64 - 8 * (length - 8));
-    key.low = low_bits == 64 ? 0 : key.low << low_bits >> low_bits;
-    key.high = length > 8 ? key.high << high_bits >> high_bits : 0;
-    key.high |= (uint64_t)(length << 4 | spaces) << 56;
-    return key;
+    return word_key_load(rest, length, spaces);
 }
 
 /* The first small slot of the key's line. */
@@ -154,7 +161,7 @@ struct word_found word_cache_find_slowly(const struct word_cache *cache,
                                          uint32_t *ids);
 
 /* Remember a word if it is not too large; ids are at most WORD_ID_MAX, `limit` at most
- * 255. */
+ * WORD_LIMIT_MAX. */
 void word_cache_put(struct word_cache *cache, struct word_key key, size_t slot,
                     const unsigned char *word, size_t size, const uint32_t *ids,
                     size_t count, uint32_t limit);

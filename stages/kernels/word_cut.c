@@ -9,6 +9,7 @@
 
 enum {
     SPACE_SIZE = 3,
+    CHARACTER_MAX = 4,
     ASCII_WORDS = 128 * 128 / 64,
     HEADER_WORDS = 8,
     BITS_A_PAIR = 16,
@@ -170,9 +171,8 @@ static inline uint32_t take_character(const unsigned char *at, size_t left,
     return pack(at, *length);
 }
 
-/* The first place in (begin, end) that can be cut, or `end`. */
-static size_t find_cut(const struct word_cut *cut, const unsigned char *text,
-                       size_t begin, size_t end)
+size_t word_cut_first(const struct word_cut *cut, const unsigned char *text, size_t begin,
+                      size_t end)
 {
     size_t length;
     uint32_t left = take_character(text + begin, end - begin, &length);
@@ -185,6 +185,43 @@ static size_t find_cut(const struct word_cut *cut, const unsigned char *text,
     return end;
 }
 
+/* Big-endian, so that a character is in the upper bytes, or before `at` in the lower. */
+static uint32_t load_four(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* The usual case, in which four bytes on both sides can be read. What is no character is in
+ * no piece: any answer does. */
+static inline bool can_cut_inside(const struct word_cut *cut, const unsigned char *at)
+{
+    static const uint32_t lows = 0x01010101;
+    uint32_t left = load_four(at - 4), right = load_four(at);
+    uint32_t firsts = (~left >> 7 | left >> 6) & lows; /* bytes that begin characters */
+    unsigned left_bits = 8 * (TRAILING_ZEROS(firsts | 1u << 24) / 8);
+    unsigned ones = LEADING_ZEROS((uint64_t)~right << 32 | 1);
+    unsigned right_size = ones < 2 ? 1 : ones < CHARACTER_MAX ? ones : CHARACTER_MAX;
+    left &= UINT32_MAX >> (24 - left_bits);
+    right >>= 32 - 8 * right_size;
+    size_t bit = join_bit(left, right, cut->shift);
+    return !(cut->joins[bit / 64] >> (bit % 64) & 1);
+}
+
+bool word_cut_can(const struct word_cut *cut, const unsigned char *text, size_t size,
+                  size_t at)
+{
+    if (LIKELY(at >= CHARACTER_MAX && size - at >= CHARACTER_MAX &&
+               (text[at - 1] | text[at]) >= 0x80))
+        return can_cut_inside(cut, text + at);
+    size_t length, from = at - 1;
+    while (from > 0 && at - from < CHARACTER_MAX && (text[from] & 0xC0) == 0x80)
+        from--;
+    uint32_t left = take_character(text + from, at - from, &length);
+    if (length != at - from)
+        return true; /* no character ends here, so that no piece goes on */
+    return !is_joined(cut, left, take_character(text + at, size - at, &length));
+}
+
 static bool has_control(const unsigned char *text, size_t begin, size_t end)
 {
     for (size_t i = begin; i < end; i++) {
@@ -194,8 +231,7 @@ static bool has_control(const unsigned char *text, size_t begin, size_t end)
     return false;
 }
 
-/* The end of U+2581s from `at`, looked for up to `limit`. */
-static size_t skip_spaces(const unsigned char *text, size_t limit, size_t at)
+size_t word_cut_skip_spaces(const unsigned char *text, size_t limit, size_t at)
 {
     while (at < limit && limit - at >= SPACE_SIZE && word_is_space(text + at))
         at += SPACE_SIZE;
@@ -207,20 +243,20 @@ size_t word_cut_next(const struct word_cut *cut, struct word_cursor *cursor)
     const unsigned char *text = cursor->text;
     const size_t begin = cursor->at;
     if (cursor->stop <= begin) {
-        size_t behind = skip_spaces(text, cursor->size, begin);
+        size_t behind = word_cut_skip_spaces(text, cursor->size, begin);
         cursor->stop =
             cut->has_spaces ? find_space(text, cursor->size, behind) : cursor->size;
     }
     size_t end = cursor->stop;
     size_t limit = end - begin > SPACES_LOOKED_AT ? begin + SPACES_LOOKED_AT : end;
-    size_t rest = skip_spaces(text, limit, begin);
+    size_t rest = word_cut_skip_spaces(text, limit, begin);
     bool is_long = !cut->has_spaces || end - rest > CUT_ABOVE_ASCII ||
                    (end - rest > CUT_ABOVE_OTHERS && text[rest] >= LEAD_OF_THREE) ||
                    has_control(text, rest, end);
     if (is_long) {
         bool is_in_spaces = rest == limit && limit < end;
-        end = find_cut(cut, text,
-                       rest == begin || is_in_spaces ? begin : rest - SPACE_SIZE, end);
+        end = word_cut_first(
+            cut, text, rest == begin || is_in_spaces ? begin : rest - SPACE_SIZE, end);
     }
     cursor->at = end;
     return end;

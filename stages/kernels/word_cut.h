@@ -49,6 +49,17 @@ struct word_cursor {
 /* The end of the part that begins at cursor->at < cursor->size; moves there. */
 size_t word_cut_next(const struct word_cut *cut, struct word_cursor *cursor);
 
+/* The first place in (begin, end) that can be cut, or `end`. */
+size_t word_cut_first(const struct word_cut *cut, const unsigned char *text, size_t begin,
+                      size_t end);
+
+/* The end of U+2581s from `at`, looked for up to `limit`. */
+size_t word_cut_skip_spaces(const unsigned char *text, size_t limit, size_t at);
+
+/* Can the text be cut at `at`, where a character begins (0 < at < size)? */
+bool word_cut_can(const struct word_cut *cut, const unsigned char *text, size_t size,
+                  size_t at);
+
 /* Bytes of the character at `at`: 1 to 4; 1 where none begins. */
 size_t word_character(const unsigned char *at, size_t left);
 
@@ -66,7 +77,7 @@ static inline bool word_joins_ascii(const struct word_cut *cut, uint32_t left,
 /* U+2581 at `at`, of which three bytes can be read. */
 static inline bool word_is_space(const unsigned char *at)
 {
-    return at[0] == 0xE2 && at[1] == 0x96 && at[2] == 0x81;
+    return (at[0] ^ 0xE2) + (at[1] ^ 0x96) + (at[2] ^ 0x81) == 0; /* without branches */
 }
 
 #endif

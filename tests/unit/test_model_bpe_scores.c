@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "stages/kernels/score_jobs.h"
 #include "stages/kernels/score_merge.h"
 #include "stages/kernels/score_table.h"
 #include "tests/sentencepiece_coder.h"
@@ -308,6 +309,55 @@ static void all_methods_agree(void **state)
     assert_true(ordered > 100);
 }
 
+enum { JOBS = 37 };
+
+/* Every job that is done has the ids of the plain way. Returns how many are done. */
+static size_t check_jobs(struct coder *coder, const struct score_table *table,
+                         uint64_t *seed)
+{
+    unsigned char texts[JOBS][64];
+    uint32_t ids[JOBS][64], wanted[64];
+    struct score_job jobs[JOBS];
+    size_t count, done = 0;
+    for (size_t i = 0; i < JOBS; i++) {
+        size_t size = random_text(seed, 2 + coder_random(seed) % 9,
+                                  1 + coder_random(seed) % 20, texts[i]);
+        jobs[i] = (struct score_job){.word = texts[i], .size = size, .ids = ids[i]};
+    }
+    score_jobs_run(table, jobs, JOBS);
+    for (size_t i = 0; i < JOBS; i++) {
+        assert_int_equal(score_merge(table, SCORE_BY_SIZE, jobs[i].word, jobs[i].size,
+                                     coder->scratch, wanted, NULL, &count, &coder->error),
+                         OK);
+        if (jobs[i].count == 0)
+            continue;
+        assert_int_equal(jobs[i].count, count);
+        assert_memory_equal(ids[i], wanted, count * sizeof *wanted);
+        done++;
+    }
+    return done;
+}
+
+static void words_merged_side_by_side_agree(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    size_t done = 0;
+    for (int round = 0; round < 600; round++) {
+        struct bytes file = {0};
+        struct coder coder;
+        struct score_table table;
+        random_model(&seed, &file, round % 2);
+        open_file(&coder, &file);
+        assert_int_equal(
+            score_table_open(coder.image.data, coder.image.size, &table, &coder.error),
+            OK);
+        done += check_jobs(&coder, &table, &seed);
+        coder_close(&coder);
+    }
+    assert_true(done > 1000 || !score_jobs_have_avx512());
+}
+
 /* ---- time ---- */
 
 static double seconds_of(struct coder *coder, const unsigned char *text, size_t size)
@@ -363,6 +413,7 @@ int main(void)
         cmocka_unit_test(an_image_that_is_cut_off_is_refused),
         cmocka_unit_test(random_models_agree_with_the_reference),
         cmocka_unit_test(all_methods_agree),
+        cmocka_unit_test(words_merged_side_by_side_agree),
         cmocka_unit_test(repeated_letters_take_linear_time),
         cmocka_unit_test(every_nasty_text_agrees),
         cmocka_unit_test(llama2_agrees_with_every_golden),

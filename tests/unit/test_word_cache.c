@@ -90,9 +90,9 @@ static void words_of_all_sizes_are_remembered(void **state)
     (void)state;
     struct arena *arena = arena_create(1 << 20, 0);
     struct word_cache cache;
-    char word[80];
+    char word[WORD_LARGE_MAX + 2];
     assert_true(word_cache_init(&cache, 1 << 20, arena));
-    for (size_t size = 1; size <= 61; size++) {
+    for (size_t size = 1; size <= WORD_LARGE_MAX + 1; size++) {
         memset(word, 'w', size);
         word[size] = 0;
         check(&cache, word, 0, 0);
@@ -152,14 +152,15 @@ static void a_batch_holds_the_words_of_a_text(void **state)
         memcpy(text + i * SIZE, S "ab", SIZE);
     assert_int_equal(word_cut_build(&piece, 1, arena, &section, &error), OK);
     assert_true(word_cut_open(&section, &cut) && word_cache_init(&cache, 1 << 20, arena));
-    struct word_cursor cursor = {.text = text, .size = sizeof text};
-    assert_int_equal(word_batch_fill(&cut, &cache, &cursor, &batch), WORD_BATCH);
-    assert_int_equal(batch.ends[0], SIZE);
-    assert_int_equal(batch.ends[WORD_BATCH - 1], SIZE * WORD_BATCH);
-    assert_int_equal(word_batch_fill(&cut, &cache, &cursor, &batch), WORD_BATCH);
-    assert_int_equal(word_batch_fill(&cut, &cache, &cursor, &batch),
-                     WORDS - 2 * WORD_BATCH);
-    assert_int_equal(word_batch_fill(&cut, &cache, &cursor, &batch), 0);
+    word_batch_open(&batch, text, sizeof text);
+    assert_int_equal(word_batch_fill(&cut, &cache, &batch), WORD_BATCH);
+    assert_int_equal(batch.words[0].end, SIZE);
+    assert_int_equal(batch.words[WORD_BATCH - 1].end, SIZE * WORD_BATCH);
+    assert_int_equal(word_batch_begin(&batch, 0), 0);
+    assert_int_equal(word_batch_fill(&cut, &cache, &batch), WORD_BATCH);
+    assert_int_equal(word_batch_begin(&batch, 0), SIZE * WORD_BATCH);
+    assert_int_equal(word_batch_fill(&cut, &cache, &batch), WORDS - 2 * WORD_BATCH);
+    assert_int_equal(word_batch_fill(&cut, &cache, &batch), 0);
     arena_destroy(arena);
 }
 
