@@ -135,7 +135,7 @@ void charsmap_mark(const struct charsmap *map, struct charsmap_marks *marks)
     *marks = (struct charsmap_marks){0};
     for (unsigned byte = 0; byte < 256; byte++) {
         uint32_t children = root_children(map), unit;
-        marks->is_odd[byte] = byte < 0xC2 || byte >= 0xF0;
+        marks->is_odd[byte] = byte < 0xC2 || byte >= 0xF0; /* none of those told */
         if (map->unit_count == 0 || !step(map, &children, (unsigned char)byte, &unit))
             continue;
         if (byte < 0x80) {

@@ -11,6 +11,7 @@
 #endif
 
 #include "core/compiler.h"
+#include "core/unicode.h"
 #include "stages/kernels/sentencepiece_text.h"
 #include "stages/kernels/text_builder.h"
 
@@ -34,7 +35,7 @@ static bool becomes_space(const struct sentencepiece_rule *rule, unsigned char b
 {
     const unsigned char *replaced;
     size_t size;
-    if (byte == ' ' || begins_symbol(rule, byte))
+    if (byte == ' ' || rule->plain.is_symbol[byte])
         return byte == ' ' && rule->plain.takes_spaces;
     for (unsigned next = 0; next < 0x80; next++) {
         unsigned char pair[] = {byte, (unsigned char)next};
@@ -74,10 +75,9 @@ void sentencepiece_plain_complete(struct sentencepiece_rule *rule)
     struct sentencepiece_plain *plain = &rule->plain;
     charsmap_mark(&rule->map, &plain->marks);
     plain->takes_spaces = rule->escape_whitespaces && rule->map.is_plain[' '];
-    for (unsigned byte = 0; rule->has_symbols && byte < 256; byte++)
-        plain->marks.is_odd[byte] |= begins_symbol(rule, (unsigned char)byte);
-    if (begins_symbol(rule, ' '))
-        plain->takes_spaces = false;
+    for (unsigned byte = 0; byte < 256; byte++)
+        plain->is_symbol[byte] = begins_symbol(rule, (unsigned char)byte);
+    plain->takes_spaces = plain->takes_spaces && !plain->is_symbol[' '];
     for (unsigned byte = 0; byte < 0x80; byte++)
         plain->is_space[byte] = becomes_space(rule, (unsigned char)byte);
     plain->is_whole = find_kinds(rule, plain);
@@ -227,17 +227,42 @@ static inline bool copy_ascii(struct copy *copy)
     return true;
 }
 
+/* Does a symbol or, of characters beyond U+FFFF, a key begin here? */
+static bool begins_other(const struct sentencepiece_rule *rule, const unsigned char *from,
+                         size_t left)
+{
+    const unsigned char *replaced;
+    size_t size;
+    uint32_t ignored;
+    if (rule->plain.is_symbol[*from] &&
+        prefix_trie_longest(&rule->symbols, prefix_trie_root(&rule->symbols), from, left,
+                            &ignored) > 0)
+        return true;
+    return *from >= 0xF0 &&
+           charsmap_find(&rule->map, from, left, false, &replaced, &size) > 0;
+}
+
 static inline bool copy_character(struct copy *copy)
 {
-    const struct charsmap_marks *marks = &copy->rule->plain.marks;
+    const struct sentencepiece_plain *plain = &copy->rule->plain;
     const unsigned char *from = copy->text + copy->at;
+    const size_t left = copy->size - copy->at;
     uint32_t code;
-    if (marks->is_odd[*from])
+    size_t length;
+    if (UNLIKELY(plain->is_symbol[*from] || *from >= 0xF0) &&
+        begins_other(copy->rule, from, left))
         return false;
-    size_t length = take_character(from, copy->size - copy->at, &code);
-    if (length == 0 || may_change(marks, code, byte_behind(copy, copy->at + length)))
+    if (*from >= 0xF0) {
+        length = unicode_decode(from, left, &code);
+    } else {
+        length = plain->marks.is_odd[*from] ? 0 : take_character(from, left, &code);
+        if (length > 0 &&
+            may_change(&plain->marks, code, byte_behind(copy, copy->at + length)))
+            return false;
+    }
+    if (length == 0)
         return false;
-    memcpy(copy->out, from, 3);
+    memcpy(copy->out, from, length);
     copy->out += length;
     copy->at += length;
     copy->is_after_space = false;

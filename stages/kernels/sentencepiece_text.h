@@ -13,8 +13,9 @@ struct text_builder;
 /* Which text can be taken in one go: see sentencepiece_plain.c. */
 struct sentencepiece_plain {
     struct charsmap_marks marks;
-    bool takes_spaces;  /* U+0020 becomes U+2581, whatever the map says */
-    bool is_space[256]; /* bytes that become U+0020 in front of ASCII and at the end */
+    bool takes_spaces;   /* U+0020 becomes U+2581, whatever the map says */
+    bool is_symbol[256]; /* some symbol begins with the byte */
+    bool is_space[256];  /* bytes that become U+0020 in front of ASCII and at the end */
     /* For sixteen bytes at a time; `is_whole`: these say all of ASCII. */
     bool is_whole;
     unsigned char spaces[3]; /* the bytes of is_space, some of them twice */

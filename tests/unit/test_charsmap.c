@@ -34,6 +34,10 @@ static const char *const pairs[] = {"\xef\xbd\x81",
                                     "X",
                                     "abcd",
                                     "Y",
+                                    "\xf0\x9d\x90\x80", /* bold */
+                                    "A",
+                                    "z\xf0\x9d\x90\x81",
+                                    "B",
                                     NULL};
 
 static void open_map(struct charsmap *map, const struct bytes *blob)
@@ -148,14 +152,42 @@ static void sentencepiece_takes_the_longest_key(void **state)
 static void compare_ways(const struct sentencepiece_rule *rule, unsigned *seed,
                          struct arena *arena)
 {
-    static const char *const parts[] = {
-        "e",        "a",        "abcd",         "zz",           " ",
-        " ",        "  ",       "\n",           "\t",           "\x01",
-        "\xcc\x81", "\xc3\xa9", "\xc2\xa8",     LONG_SPACE,     "<s>",
-        "<",        "\x7f",     "\xd0\xb6",     "\xe4\xb8\xad", "\xf0\x9f\x98\x80",
-        "\xff",     "\xe4\xb8", "\xef\xac\x81", "\xe2\x80\x8b", "the quick brown fox ",
-        "jumps",    "-",        "\r\n",         "\xe2\x96\x81", "\xed\xa0\x80",
-        "\xc0\xaf", "."};
+    static const char *const parts[] = {"e",
+                                        "a",
+                                        "abcd",
+                                        "zz",
+                                        " ",
+                                        " ",
+                                        "  ",
+                                        "\n",
+                                        "\t",
+                                        "\x01",
+                                        "\xcc\x81",
+                                        "\xc3\xa9",
+                                        "\xc2\xa8",
+                                        LONG_SPACE,
+                                        "<s>",
+                                        "<",
+                                        "\x7f",
+                                        "\xd0\xb6",
+                                        "\xe4\xb8\xad",
+                                        "\xf0\x9f\x98\x80",
+                                        "\xf0\x9d\x90\x80",
+                                        "\xf0\x9d\x90\x81",
+                                        "\xe2\x80\x8a",
+                                        "z",
+                                        "\xff",
+                                        "\xe4\xb8",
+                                        "\xef\xac\x81",
+                                        "\xe2\x80\x8b",
+                                        "the quick brown fox ",
+                                        "jumps",
+                                        "-",
+                                        "\r\n",
+                                        "\xe2\x96\x81",
+                                        "\xed\xa0\x80",
+                                        "\xc0\xaf",
+                                        "."};
     unsigned char text[1024];
     size_t size = 0, wanted = (size_t)rand_r(seed) % 600;
     size_t kinds = 1 + (size_t)rand_r(seed) % (sizeof parts / sizeof *parts);
