@@ -326,13 +326,10 @@ static void take_slots(struct builder *builder, enum section section,
         .data = slots, .size = ((size_t)1 << (64 - shift)) * sizeof *slots};
 }
 
-static enum error_code make_pairs(struct builder *builder)
+/* Find the pairs of all pieces. Returns how many there are. */
+static size_t find_all_parts(struct builder *builder)
 {
-    uint64_t *pairs = new_slots(builder, builder->count, &builder->header.pair_shift);
-    size_t words = ((size_t)1 << (64 - builder->header.pair_shift + FILTER_BITS)) / 64;
-    uint64_t *filter = ARENA_NEW(builder->work, uint64_t, words);
-    if (!pairs || !filter)
-        return fail_memory(builder);
+    size_t count = 0;
     builder->header.is_ordered = true;
     for (uint32_t i = 0; i < builder->count; i++) {
         struct symbol *symbol = &builder->symbols[i];
@@ -342,7 +339,24 @@ static enum error_code make_pairs(struct builder *builder)
         if (symbol->parts[0] == SYMBOL_NONE)
             continue;
         builder->header.is_ordered &= pair_is_ordered(builder, symbol);
-        uint64_t key = (uint64_t)symbol->parts[0] << SYMBOL_BITS | symbol->parts[1];
+        count++;
+    }
+    return count;
+}
+
+static enum error_code make_pairs(struct builder *builder)
+{
+    uint64_t *pairs =
+        new_slots(builder, find_all_parts(builder), &builder->header.pair_shift);
+    size_t words = ((size_t)1 << (64 - builder->header.pair_shift + FILTER_BITS)) / 64;
+    uint64_t *filter = ARENA_NEW(builder->work, uint64_t, words);
+    if (!pairs || !filter)
+        return fail_memory(builder);
+    for (uint32_t i = 0; i < builder->count; i++) {
+        const uint32_t *parts = builder->symbols[i].parts;
+        if (parts[0] == SYMBOL_NONE)
+            continue;
+        uint64_t key = (uint64_t)parts[0] << SYMBOL_BITS | parts[1];
         put_slot(pairs, builder->header.pair_shift, key, key << SYMBOL_BITS | i);
         size_t bit =
             (size_t)(score_hash(key) >> (builder->header.pair_shift - FILTER_BITS));

@@ -30,6 +30,9 @@ static inline bool usual_key(const unsigned char *word, size_t size, struct word
 static size_t cut_long_word(const struct word_cut *cut, const unsigned char *text,
                             size_t begin, size_t end)
 {
+    if (end - begin > WORD_REST_MAX && (text[begin] | text[begin + 1]) < 0x80 &&
+        !word_joins_ascii(cut, text[begin], text[begin + 1]))
+        return begin + 1; /* digits, mostly, one by one */
     size_t limit = end - begin > SPACES_LOOKED_AT ? begin + SPACES_LOOKED_AT : end;
     size_t rest = word_cut_skip_spaces(text, limit, begin);
     bool is_in_spaces = rest == limit && limit < end;
