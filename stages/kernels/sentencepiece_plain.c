@@ -90,7 +90,7 @@ static inline bool has_bit(const uint64_t *bits, uint32_t number)
 
 /* May a key begin with this character, which `next` follows? */
 static inline bool may_change(const struct charsmap_marks *marks, uint32_t code,
-                              unsigned next)
+                              unsigned char next)
 {
     return UNLIKELY(has_bit(marks->begins, code)) &&
            (has_bit(marks->alone, code) || marks->follows[next]);
@@ -98,7 +98,7 @@ static inline bool may_change(const struct charsmap_marks *marks, uint32_t code,
 
 /* Does an ASCII byte, which does nothing unusual in front of ASCII, do so here? */
 static inline bool may_join(const struct charsmap_marks *marks, unsigned char byte,
-                            unsigned next)
+                            unsigned char next)
 {
     return next >= 0x80 && has_bit(marks->begins, byte) && marks->follows[next];
 }
@@ -126,7 +126,7 @@ struct copy { /* a text on its way to `out` */
     bool is_after_space; /* and one more is one too many */
 };
 
-static inline unsigned byte_behind(const struct copy *copy, size_t at)
+static inline unsigned char byte_behind(const struct copy *copy, size_t at)
 {
     return at < copy->size ? copy->text[at] : 0;
 }
