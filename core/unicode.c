@@ -10,6 +10,10 @@
 
 enum { PLANE = 0x10000, DECOMPOSED_MAX = 32, SHORT_RUN = 16, CLASS_COUNT = 256 };
 
+/* Set in a code point on its way that stands for a character of the text: the first of those
+ * that the character becomes. */
+enum { TAKES = 1 << 24, CODE_MASK = TAKES - 1 };
+
 /* What a code point does to the quick check (UAX 15, section 9). */
 enum settling {
     SETTLED = 0, /* a starter that stays as it is whatever stands before it */
@@ -91,7 +95,7 @@ const char *unicode_version(void)
 
 static int combining_class(utf8proc_int32_t code)
 {
-    return utf8proc_get_property(code)->combining_class;
+    return utf8proc_get_property(code & CODE_MASK)->combining_class;
 }
 
 /* Code points that the character becomes, canonically ordered by utf8proc's tables. */
@@ -270,9 +274,10 @@ static void sort_marks(utf8proc_int32_t *codes, size_t count, utf8proc_int32_t *
     }
 }
 
-/* text[0] ... text[size - 1] decomposed into `work`; false: no memory. */
+/* text[0] ... text[size - 1] decomposed into `work`, with `mark` set in what TAKES a
+ * character; false: no memory. */
 static bool decompose_span(const struct unicode_table *table, const unsigned char *text,
-                           size_t size, struct bytes *work)
+                           size_t size, utf8proc_int32_t mark, struct bytes *work)
 {
     bytes_reset(work);
     for (size_t i = 0; i < size;) {
@@ -284,6 +289,7 @@ static bool decompose_span(const struct unicode_table *table, const unsigned cha
             codes[0] = (utf8proc_int32_t)code;
             count = 1;
         }
+        codes[0] |= mark;
         bytes_put(work, codes, (size_t)count * sizeof *codes);
         i += length ? length : 1;
     }
@@ -294,7 +300,7 @@ static bool decompose_span(const struct unicode_table *table, const unsigned cha
 static void normalize_span(const struct unicode_table *table, const unsigned char *text,
                            size_t size, struct bytes *work, struct bytes *out)
 {
-    if (!decompose_span(table, text, size, work)) {
+    if (!decompose_span(table, text, size, 0, work)) {
         out->is_bad = true;
         return;
     }
@@ -330,4 +336,68 @@ void unicode_normalize(const struct unicode_table *table, const unsigned char *t
         text += settled;
         size -= settled;
     }
+}
+
+/* The primary composite of two characters; 0: there is none. */
+static utf8proc_int32_t compose(const struct unicode_table *table, utf8proc_int32_t first,
+                                utf8proc_int32_t second)
+{
+    utf8proc_int32_t pair[2] = {first, second};
+    return utf8proc_normalize_utf32(pair, 2, table->options) == 1 ? pair[0] : 0;
+}
+
+/* As utf8proc composes, with what each takes added up in `taken`; returns the number left. */
+static size_t compose_counted(const struct unicode_table *table, utf8proc_int32_t *codes,
+                              uint32_t *taken, size_t count)
+{
+    size_t left = 0, starter = SIZE_MAX;
+    int highest = -1; /* class between the starter and what comes next; -1: nothing is */
+    for (size_t i = 0; i < count; i++) {
+        int class = combining_class(codes[i]);
+        utf8proc_int32_t composed = 0;
+        if (starter != SIZE_MAX && class > highest)
+            composed = compose(table, codes[starter], codes[i]);
+        if (composed != 0) {
+            codes[starter] = composed;
+            taken[starter] += taken[i];
+            continue;
+        }
+        codes[left] = codes[i];
+        taken[left] = taken[i];
+        if (class == 0) {
+            starter = left;
+            highest = -1;
+        } else if (class > highest) {
+            highest = class;
+        }
+        left++;
+    }
+    return left;
+}
+
+void unicode_normalize_counted(const struct unicode_table *table,
+                               const unsigned char *text, size_t size, struct bytes *work,
+                               struct bytes *out, struct bytes *counts)
+{
+    if (!decompose_span(table, text, size, TAKES, work)) {
+        out->is_bad = true;
+        return;
+    }
+    utf8proc_int32_t *codes = (void *)work->data;
+    size_t count = work->size / sizeof *codes;
+    sort_marks(codes, count, codes + count);
+    uint32_t *taken = (void *)bytes_reserve(counts, count * sizeof *taken);
+    unsigned char *to = bytes_reserve(out, count * 4);
+    if (!taken || !to)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        taken[i] = (codes[i] & TAKES) != 0;
+        codes[i] &= CODE_MASK;
+    }
+    if (table->options & UTF8PROC_COMPOSE)
+        count = compose_counted(table, codes, taken, count);
+    for (size_t i = 0; i < count; i++)
+        to += utf8proc_encode_char(codes[i], to);
+    out->size = (size_t)(to - out->data);
+    counts->size += count * sizeof *taken;
 }

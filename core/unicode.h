@@ -57,4 +57,13 @@ bool unicode_begins_anew(const struct unicode_table *table, uint32_t code);
 void unicode_normalize(const struct unicode_table *table, const unsigned char *text,
                        size_t size, struct bytes *work, struct bytes *out);
 
+/* The same, for UTF-8 that can be normalized apart from what stands around it; and append
+ * to `counts`, which is empty, a uint32_t for each character put to `out`: how many
+ * characters of the text it takes. Those that one character becomes take 1, 0, 0, ...; what
+ * is put together takes what its parts do; marks that are sorted keep their numbers. Want
+ * of memory shows in one of the three. */
+void unicode_normalize_counted(const struct unicode_table *table,
+                               const unsigned char *text, size_t size, struct bytes *work,
+                               struct bytes *out, struct bytes *counts);
+
 #endif

@@ -9,7 +9,7 @@
 #include "stages/kernels/unicode8_tables.h"
 
 struct work {
-    struct bytes codes, out; /* owned */
+    struct bytes codes, out, counts; /* owned */
 };
 
 enum place {
@@ -32,6 +32,32 @@ static enum place place_of(const struct unicode_table *table, const unsigned cha
     return unicode_begins_anew(table, code) ? PLACE_START : PLACE_INNER;
 }
 
+/* The normal form of text[begin] ... text[end - 1], which is apart from what stands around
+ * it. Each character takes some of the text, in order, and comes from the first that it
+ * takes; one that takes none comes from where the one before it ends. */
+static void put_counted(const struct unicode_table *table, const unsigned char *text,
+                        size_t begin, size_t end, struct work *work,
+                        struct text_builder *builder)
+{
+    size_t next = begin, last = begin, length;
+    uint32_t ignored;
+    bytes_reset(&work->counts);
+    unicode_normalize_counted(table, text + begin, end - begin, &work->codes, &work->out,
+                              &work->counts);
+    if (work->out.is_bad || work->counts.is_bad)
+        return;
+    const uint32_t *taken = (const void *)work->counts.data;
+    for (size_t at = 0; at < work->out.size; at += length) {
+        size_t origin = *taken > 0 ? next : last;
+        for (uint32_t i = *taken++; i > 0 && next < end; i--) {
+            last = next;
+            next += unicode_decode(text + next, end - next, &ignored);
+        }
+        length = unicode_decode(work->out.data + at, work->out.size - at, &ignored);
+        text_builder_put(builder, work->out.data + at, length, origin);
+    }
+}
+
 /* Append the character at `at` with those that may change with it; returns their end. */
 static size_t put_span(const struct unicode_table *table, const unsigned char *text,
                        size_t size, size_t at, struct work *work,
@@ -47,10 +73,15 @@ static size_t put_span(const struct unicode_table *table, const unsigned char *t
             break;
     }
     bytes_reset(&work->out);
-    unicode_normalize(table, text + at, end - at, &work->codes, &work->out);
-    builder->is_bad = builder->is_bad || work->out.is_bad || work->codes.is_bad;
-    if (work->out.size > 0)
-        text_builder_put(builder, work->out.data, work->out.size, at);
+    if (builder->with_origins) {
+        put_counted(table, text, at, end, work, builder);
+    } else {
+        unicode_normalize(table, text + at, end - at, &work->codes, &work->out);
+        if (work->out.size > 0)
+            text_builder_put(builder, work->out.data, work->out.size, at);
+    }
+    builder->is_bad =
+        builder->is_bad || work->out.is_bad || work->codes.is_bad || work->counts.is_bad;
     return end;
 }
 
@@ -80,4 +111,5 @@ void normal_form_put(const struct unicode_table *table, const unsigned char *tex
     }
     bytes_clear(&work.codes);
     bytes_clear(&work.out);
+    bytes_clear(&work.counts);
 }

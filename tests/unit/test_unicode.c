@@ -129,6 +129,60 @@ static void the_quick_check_agrees_with_the_full_way(void **state)
     arena_destroy(arena);
 }
 
+/* Letters, marks of several classes, Hangul, what becomes several characters. */
+static void put_random_span(struct bytes *text, uint32_t *seed, size_t *characters)
+{
+    static const uint32_t codes[] = {
+        'a',    'e',     0x0301, 0x0308, 0x030A, 0x0323, 0x0327, 0x0344, 0x0345, 0x0F71,
+        0x0F73, 0x1100,  0x1161, 0x11A8, 0xAC00, 0xAC01, 0x1EA1, 0xFB01, 0xFB1D, 0x05B4,
+        0x0374, 0x1D15F, 0x2126, 0x09C7, 0x09BE, 0x3300, 0x0958, 0x20D0};
+    enum { CODES = sizeof codes / sizeof *codes };
+    bytes_reset(text);
+    *seed = *seed * 1664525u + 1013904223u;
+    *characters = 1 + (*seed >> 8) % 40; /* short runs of marks, and long ones */
+    for (size_t i = 0; i < *characters; i++) {
+        unsigned char character[4];
+        *seed = *seed * 1664525u + 1013904223u;
+        bytes_put(text, character, encode(codes[(*seed >> 8) % CODES], character));
+    }
+}
+
+static void counting_what_is_taken_changes_nothing(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create(1 << 16, 0);
+    struct bytes text = {0}, work = {0}, plain = {0}, out = {0}, counts = {0};
+    uint32_t seed = 1;
+    for (int form = UNICODE_NFC; form <= UNICODE_NFKD; form++) {
+        const struct unicode_table *table =
+            unicode_table_build((enum unicode_form)form, arena);
+        assert_non_null(table);
+        for (int round = 0; round < 20000; round++) {
+            size_t characters, taken = 0, put = 0;
+            put_random_span(&text, &seed, &characters);
+            bytes_reset(&plain);
+            bytes_reset(&out);
+            bytes_reset(&counts);
+            unicode_normalize(table, text.data, text.size, &work, &plain);
+            unicode_normalize_counted(table, text.data, text.size, &work, &out, &counts);
+            assert_int_equal(out.size, plain.size);
+            assert_memory_equal(out.data, plain.data, out.size);
+            for (size_t i = 0; i < counts.size; i += 4)
+                taken += load_u32(counts.data + i);
+            for (size_t i = 0; i < out.size; i++)
+                put += (out.data[i] & 0xC0) != 0x80;
+            assert_int_equal(taken, characters);
+            assert_int_equal(counts.size, 4 * put);
+        }
+    }
+    bytes_clear(&text);
+    bytes_clear(&work);
+    bytes_clear(&plain);
+    bytes_clear(&out);
+    bytes_clear(&counts);
+    arena_destroy(arena);
+}
+
 static void every_code_point_is_encoded_as_it_is_decoded(void **state)
 {
     (void)state;
@@ -205,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_cut_never_splits_a_character),
         cmocka_unit_test(there_are_25_white_space_characters),
         cmocka_unit_test(the_quick_check_agrees_with_the_full_way),
+        cmocka_unit_test(counting_what_is_taken_changes_nothing),
         cmocka_unit_test(every_code_point_is_encoded_as_it_is_decoded),
         cmocka_unit_test(graphemes_end_where_characters_do_not_belong_together),
         cmocka_unit_test(text_may_be_cut_where_a_character_begins_anew)};
