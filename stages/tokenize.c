@@ -421,9 +421,9 @@ const struct stage_type stage_tokenize = {
         "are left to max_length. With a .tiktoken file and pattern qwen text is taken as "
         "it is: Qwen expects the stage normalize with form NFC before it. Bytes that are "
         "not UTF-8 are characters of their own, and left out where the vocabulary has no "
-        "token for them. Offsets of a token of byte-level vocabularies are its own "
-        "bytes, "
-        "also within a character; tokens of the template have 0, 0. A record without "
+        "token for them. Offsets are the reference's, in bytes; those of a token of "
+        "byte-level vocabularies are its own bytes, also within a character. Tokens of "
+        "the template have 0, 0. A record without "
         "text "
         "gets no tokens (null).",
     .traits = STAGE_STATELESS | STAGE_REPRODUCIBLE | STAGE_ONE_TO_ONE,

@@ -392,18 +392,40 @@ enum outcome {
     IS_NOT_UTF8 /* and the map is for cutting */
 };
 
+/* What was seen since the last character that is no mark. */
+enum { SEEN_MARK = 1, SEEN_DROPPED = 2 };
+
+/* May a mark have another place once marks are sorted? `is_strict`: also if no other one that
+ * stays is among them, since the places of those that are dropped count for origins. */
+static bool may_be_sorted(uint32_t entry, bool is_strict, unsigned *seen)
+{
+    if (entry & HAS_MARK) {
+        bool is_among = *seen & SEEN_MARK || (is_strict && *seen & SEEN_DROPPED);
+        *seen |= SEEN_MARK;
+        return is_among;
+    }
+    if (entry != DROPPED) {
+        *seen = 0;
+        return false;
+    }
+    *seen |= SEEN_DROPPED;
+    return is_strict && *seen & SEEN_MARK;
+}
+
 static enum outcome put_mapped(const struct bert_map *map, const unsigned char *text,
                                size_t size, struct text_builder *builder)
 {
     unsigned char *out = builder->text + builder->size;
     unsigned char case_bit = map->lowercase ? 0x20 : 0;
-    bool is_simple = map->clean_text && !builder->with_origins, has_mark = false;
+    bool is_simple = map->clean_text && !builder->with_origins;
+    bool is_strict = map->strip_accents && builder->with_origins;
+    unsigned seen = 0;
     for (size_t at = 0, length; at < size; at += length) {
         if (is_simple && is_ascii_ahead(text + at, size - at)) {
             length = map->kernels.copy_ascii(text + at, size - at, case_bit, out);
             if (length > 0) {
                 out += length;
-                has_mark = false;
+                seen = 0;
                 continue;
             }
         }
@@ -415,13 +437,8 @@ static enum outcome put_mapped(const struct bert_map *map, const unsigned char *
             return IS_NOT_UTF8;
         else
             length = 1;
-        if (entry & HAS_MARK) {
-            if (has_mark)
-                return HAS_MARKS;
-            has_mark = true;
-        } else if (entry != DROPPED) {
-            has_mark = false;
-        }
+        if (may_be_sorted(entry, is_strict, &seen))
+            return HAS_MARKS;
         unsigned char *end = put_entry(map, entry, code, text + at, length, out);
         if (builder->with_origins)
             set_origins(builder, (size_t)(out - builder->text),

@@ -27,8 +27,9 @@ struct normalized {
     size_t size;
     /* (size + 1): where in the text given each byte comes from; NULL: nothing changed, or
      * it was not asked for. They never fall. Bytes that stay count on from that of the one
-     * before; all bytes that a character or a match becomes have the place where it begins,
-     * but a space put in behind a Chinese character has that where it ends. */
+     * before; all bytes that a character becomes have the place where it begins, and what
+     * replaces a match that of its last character, but a space put in behind a Chinese
+     * character has that where it ends. Normal forms: see normal_form.c. */
     const uint32_t *origins;
 };
 

@@ -57,6 +57,16 @@ static const unsigned char *find_literal(const struct pattern_replace *replace,
     return NULL;
 }
 
+/* In the place of text[begin] ... text[end - 1]: it comes from the last character of that. */
+static void put_content(const struct pattern_replace *replace, const unsigned char *text,
+                        size_t begin, size_t end, struct text_builder *builder)
+{
+    size_t last = end > begin ? end - 1 : begin;
+    while (last > begin && end - last < 4 && (text[last] & 0xC0) == 0x80)
+        last--;
+    text_builder_put(builder, replace->content, replace->content_size, last);
+}
+
 static void put_literal(const struct pattern_replace *replace, const unsigned char *text,
                         size_t size, struct text_builder *builder)
 {
@@ -65,8 +75,8 @@ static void put_literal(const struct pattern_replace *replace, const unsigned ch
     while ((found = find_literal(replace, text + at, size - at)) != NULL) {
         size_t begin = (size_t)(found - text);
         text_builder_copy(builder, text + at, begin - at, at);
-        text_builder_put(builder, replace->content, replace->content_size, begin);
         at = begin + replace->literal_size;
+        put_content(replace, text, begin, at, builder);
     }
     text_builder_copy(builder, text + at, size - at, at);
 }
@@ -94,7 +104,7 @@ static enum error_code put_expression(const struct pattern_replace *replace,
             continue;
         }
         text_builder_copy(builder, text + copied, begin - copied, copied);
-        text_builder_put(builder, replace->content, replace->content_size, begin);
+        put_content(replace, text, begin, end, builder);
         copied = from = last_end = end;
     }
     text_builder_copy(builder, text + copied, size - copied, copied);

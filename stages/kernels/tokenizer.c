@@ -6,6 +6,7 @@
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/compiler.h"
+#include "core/unicode.h"
 #include "stages/kernels/bert_encoder.h"
 #include "stages/kernels/model_bpe.h"
 #include "stages/kernels/normalizer.h"
@@ -233,23 +234,38 @@ static size_t direct_slack(const struct tokenizer *tokenizer)
                                             : (size_t)TEXT_ENCODER_SLACK;
 }
 
-/* Spans of the tokens from `first` on, counted in text of `size` bytes that comes from the
- * part as `origins` says (NULL: it is the part), become those of the job's text. A token
- * of nothing but what was put in has the character behind it. */
-static void place_spans(struct job *job, const struct part *part, const uint32_t *origins,
-                        size_t size, size_t first)
+/* Where the character ends that the byte of the job's text belongs to. */
+static size_t character_end(const struct job *job, size_t at)
 {
+    uint32_t ignored;
+    size_t begin = at;
+    if (at >= job->size)
+        return job->size;
+    while (begin > 0 && at - begin < 3 && (job->text[begin] & 0xC0) == 0x80)
+        begin--;
+    size_t length = unicode_decode(job->text + begin, job->size - begin, &ignored);
+    return begin + length > at ? begin + length : at + 1;
+}
+
+/* Spans of the tokens from `first` on, counted in text that comes from the part as
+ * `origins` says (NULL: it is the part), become those of the job's text. They end with the
+ * character that their last byte comes from; of a character that is several tokens each has
+ * its part. */
+static void place_spans(struct job *job, const struct part *part, const uint32_t *origins,
+                        size_t first)
+{
+    bool is_reaching = job->tokenizer->flags & FLAG_REACHING;
     for (size_t i = first; i < job->sink.count; i++) {
         struct token_span *span = job->sink.spans + i;
-        size_t at = span->end;
         size_t begin = origin_of(part, origins ? origins[span->begin] : span->begin);
-        size_t end = origin_of(part, origins ? origins[at] : at);
-        while (end <= begin && at > span->begin && at < size) {
-            at++;
-            end = origin_of(part, origins ? origins[at] : at);
+        size_t end = origin_of(part, origins ? origins[span->end] : span->end);
+        if (!is_reaching && span->end > span->begin) {
+            size_t at = span->end - 1;
+            size_t last = origin_of(part, origins ? origins[at] : at);
+            size_t most = character_end(job, last);
+            end = end > last && end < most ? end : most;
         }
-        *span =
-            (struct token_span){(uint32_t)begin, (uint32_t)(end > begin ? end : begin)};
+        *span = (struct token_span){(uint32_t)begin, (uint32_t)end};
     }
 }
 
@@ -293,7 +309,7 @@ static enum error_code encode_pieces(struct job *job, const struct part *part,
         code = encode_piece(job, pieces.text, pieces.items[i].begin, pieces.items[i].end,
                             error);
     if (code == OK && job->sink.spans)
-        place_spans(job, part, pieces.origins, pieces.size, first);
+        place_spans(job, part, pieces.origins, first);
     return code;
 }
 
@@ -318,7 +334,7 @@ static enum error_code encode_directly(struct job *job, const struct part *part,
         return code;
     sink->count += written;
     if (sink->spans)
-        place_spans(job, part, NULL, part->size, first);
+        place_spans(job, part, NULL, first);
     return OK;
 }
 

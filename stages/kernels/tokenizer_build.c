@@ -357,21 +357,26 @@ static enum error_code put_texts(const struct tokenizer_spec *spec, uint32_t id_
 
 /* ---- the image ---- */
 
+/* How SentencePiece spells tokens, and what it gives as their places. */
+static unsigned sentencepiece_flags(const struct normalizer_spec *normalizer)
+{
+    bool is_each = normalizer->remove_extra_whitespaces;
+    if (!normalizer->add_dummy_prefix && !is_each)
+        return FLAG_REACHING;
+    if (normalizer->treat_whitespace_as_suffix)
+        return FLAG_REACHING | FLAG_DROP_LAST;
+    return FLAG_REACHING | FLAG_DROP_MARK | (is_each ? FLAG_DROP_MARKS : 0u);
+}
+
 static unsigned decoder_flags(const struct tokenizer_spec *spec)
 {
     unsigned flags =
         (spec->is_cleaned ? FLAG_CLEANED : 0u) | (spec->is_trimmed ? FLAG_TRIMMED : 0u);
-    bool is_dropped = !spec->is_first_kept, is_suffix = false;
     for (size_t i = 0; i < spec->normalizer_count; i++) {
-        const struct normalizer_spec *normalizer = spec->normalizers + i;
-        if (normalizer->kind != NORMALIZER_SENTENCEPIECE)
-            continue;
-        is_dropped = normalizer->add_dummy_prefix || normalizer->remove_extra_whitespaces;
-        is_suffix = normalizer->treat_whitespace_as_suffix;
+        if (spec->normalizers[i].kind == NORMALIZER_SENTENCEPIECE)
+            return flags | sentencepiece_flags(spec->normalizers + i);
     }
-    if (is_dropped)
-        flags |= is_suffix ? FLAG_DROP_LAST : FLAG_DROP_FIRST;
-    return flags;
+    return flags | (spec->is_first_kept ? 0u : FLAG_DROP_FIRST);
 }
 
 static enum error_code put_machines(const struct tokenizer_spec *spec,

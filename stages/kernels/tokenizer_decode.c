@@ -41,11 +41,12 @@ static bool is_attached(const unsigned char *text, size_t size)
     return false;
 }
 
-static void put_token(const struct tokenizer *tokenizer, uint32_t id, bool is_first,
-                      struct bytes *out)
+/* Without its first `from` bytes. */
+static void put_token(const struct tokenizer *tokenizer, uint32_t id, size_t from,
+                      bool is_first, struct bytes *out)
 {
-    const unsigned char *text = tokenizer->texts + tokenizer->starts[id];
-    size_t size = tokenizer->starts[id + 1] - tokenizer->starts[id];
+    const unsigned char *text = tokenizer->texts + tokenizer->starts[id] + from;
+    size_t size = tokenizer->starts[id + 1] - tokenizer->starts[id] - from;
     unsigned kind = tokenizer->kinds[id];
     bool is_part = (kind & ID_PART) != 0;
     if (tokenizer->decoder == DECODER_WORDPIECE && !is_first) {
@@ -60,6 +61,14 @@ static void put_token(const struct tokenizer *tokenizer, uint32_t id, bool is_fi
         put_with_spaces(out, text, size);
     else
         bytes_put(out, text, size);
+}
+
+/* Is the token's first U+2581 one that was put before the text, and goes? */
+static bool is_put_in(const struct tokenizer *tokenizer, uint32_t id)
+{
+    const unsigned char *text = tokenizer->texts + tokenizer->starts[id];
+    return !(tokenizer->kinds[id] & ID_BYTES) &&
+           is_mark(text, tokenizer->starts[id + 1] - tokenizer->starts[id]);
 }
 
 /* The space that was put before the text, or behind it. */
@@ -80,14 +89,17 @@ enum error_code tokenizer_decode(const struct tokenizer *tokenizer, const uint32
                                  struct error *error)
 {
     size_t begin = text->size;
-    bool is_first = true;
+    bool is_first = true, drops_marks = tokenizer->flags & FLAG_DROP_MARK;
     for (size_t i = 0; i < count; i++) {
         uint32_t id = ids[i];
         if (id >= tokenizer->id_limit || !(tokenizer->kinds[id] & ID_EXISTS))
             return error_set(error, ERROR_RECORD, "%u is no token", (unsigned)id);
         if (tokenizer->kinds[id] & ID_SPECIAL && !with_specials)
             continue;
-        put_token(tokenizer, id, is_first, text);
+        bool is_dropped = drops_marks && text->size == begin && is_put_in(tokenizer, id);
+        put_token(tokenizer, id, is_dropped ? MARK_SIZE : 0, is_first, text);
+        if (is_dropped && !(tokenizer->flags & FLAG_DROP_MARKS))
+            drops_marks = false;
         is_first = false;
     }
     drop_space(tokenizer, text, begin);

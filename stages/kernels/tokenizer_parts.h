@@ -67,7 +67,11 @@ enum tokenizer_flag {
     FLAG_CLEANED = 1,    /* WordPiece: " ." becomes "." */
     FLAG_DROP_FIRST = 2, /* Metaspace: the first space goes */
     FLAG_DROP_LAST = 4,  /* or the last */
-    FLAG_TRIMMED = 8     /* offsets leave spaces out */
+    FLAG_TRIMMED = 8,    /* offsets leave spaces out */
+    FLAG_REACHING = 16,  /* offsets end where what is behind the token begins */
+    FLAG_DROP_MARK =
+        32, /* SentencePiece: the U+2581 goes that the first token begins with */
+    FLAG_DROP_MARKS = 64 /* and of each token before the first that spells something */
 };
 
 struct tokenizer {

@@ -235,6 +235,65 @@ static void origins_go_through_all_normalizers(void **state)
     bench_close(&bench);
 }
 
+/* As Hugging Face counts: each character takes its share of the text in order. What is put
+ * together takes what its parts took, and comes from the first of it. */
+static void origins_follow_marks_that_are_sorted_and_composed(void **state)
+{
+    (void)state;
+    struct normalizer_spec nfc = {.kind = NORMALIZER_NFC};
+    struct normalizer_spec nfd = {.kind = NORMALIZER_NFD};
+    struct bench bench;
+    bench_open(&bench, &nfc, 1);
+    /* a, ring above, dot below: the dot is sorted first and composed, then the ring stays */
+    check_origins(&bench, "a\xcc\x8a\xcc\xa3x", "\xe1\xba\xa1\xcc\x8ax",
+                  (const uint32_t[]){0, 0, 0, 3, 3, 5, 6});
+    /* U+0344 becomes two, which take one place */
+    check_origins(&bench, "-\xcd\x84x", "-\xcc\x88\xcc\x81x",
+                  (const uint32_t[]){0, 1, 1, 1, 1, 3, 4});
+    bench_close(&bench);
+    bench_open(&bench, &nfd, 1);
+    check_origins(&bench, "\xe1\xba\xa1\xcc\x8a.", "a\xcc\xa3\xcc\x8a.",
+                  (const uint32_t[]){0, 0, 0, 3, 3, 5, 6});
+    bench_close(&bench);
+}
+
+static void what_replaces_a_match_comes_from_its_last_character(void **state)
+{
+    (void)state;
+    struct normalizer_spec text = {.kind = NORMALIZER_REPLACE,
+                                   .pattern = range_of("``"),
+                                   .content = range_of("\"q")};
+    struct normalizer_spec expression = {.kind = NORMALIZER_REPLACE,
+                                         .is_regex = true,
+                                         .pattern = range_of("x[^y]+y?"),
+                                         .content = range_of("--")};
+    struct bench bench;
+    bench_open(&bench, &text, 1);
+    check_origins(&bench, "a``b", "a\"qb", (const uint32_t[]){0, 2, 2, 3, 4});
+    bench_close(&bench);
+    bench_open(&bench, &expression, 1);
+    check_origins(&bench, "ax.\xc3\xa9", "a--", (const uint32_t[]){0, 3, 3, 5});
+    bench_close(&bench);
+}
+
+/* The accent is dropped, and the sign that stays has been sorted before it. */
+static void berts_marks_are_counted_with_those_that_are_dropped(void **state)
+{
+    (void)state;
+    struct normalizer_spec spec = {.kind = NORMALIZER_BERT,
+                                   .clean_text = true,
+                                   .handle_chinese = true,
+                                   .strip_accents = true,
+                                   .lowercase = true};
+    struct bench bench;
+    bench_open(&bench, &spec, 1);
+    check_origins(&bench, "a\xcc\x81\xf0\x9d\x85\xad.", "a\xf0\x9d\x85\xad.",
+                  (const uint32_t[]){0, 1, 1, 1, 1, 7, 8});
+    check_origins(&bench, "a\xf0\x9d\x85\xad\xcc\x81.", "a\xf0\x9d\x85\xad.",
+                  (const uint32_t[]){0, 1, 1, 1, 1, 7, 8});
+    bench_close(&bench);
+}
+
 static void a_space_behind_a_chinese_character_comes_from_its_end(void **state)
 {
     (void)state;
@@ -554,6 +613,9 @@ int main(void)
         cmocka_unit_test(an_expression_that_cannot_be_carried_out_is_refused),
         cmocka_unit_test(text_that_is_normal_is_passed_through),
         cmocka_unit_test(origins_go_through_all_normalizers),
+        cmocka_unit_test(origins_follow_marks_that_are_sorted_and_composed),
+        cmocka_unit_test(what_replaces_a_match_comes_from_its_last_character),
+        cmocka_unit_test(berts_marks_are_counted_with_those_that_are_dropped),
         cmocka_unit_test(a_space_behind_a_chinese_character_comes_from_its_end),
         cmocka_unit_test(bytes_that_are_not_utf8_pass_as_they_are),
         cmocka_unit_test(long_runs_of_marks_take_linear_time),
