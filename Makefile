@@ -1,7 +1,8 @@
 # Makefile - build, run and test millrace; `make help` says what there is
 #
 # Variables: CC, CXX, OPT, SANITIZE, BUILD (folder of what is built), PREFIX, DESTDIR,
-# JOBS (compilers side by side), FUZZ_SECONDS, V=1 (show the commands).
+# JOBS (compilers side by side), FUZZ_SECONDS, SEED and STRINGS (of test-oracles), V=1 (show
+# the commands).
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -16,6 +17,8 @@ PREFIX       ?= /usr/local
 DESTDIR      ?=
 JOBS         ?= $(shell nproc 2>/dev/null || echo 1)
 FUZZ_SECONDS ?= 600
+SEED         ?= 1
+STRINGS      ?= 1200000
 
 Q            = $(if $(V),,@)
 
@@ -42,7 +45,7 @@ SUPPORT    := $(filter-out $(UNIT) $(TEST_STAGES),$(wildcard tests/unit/*.c test
 SYSTEM     := $(wildcard tests/system/test_*.c)
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH      := $(wildcard tests/bench/bench_*.c)
-ORACLES    := $(wildcard tests/oracles/test_*.c)
+ORACLES    := $(wildcard tests/oracles/*.c)
 # What starts threads, as a context of ZeroMQ does, is tested under ThreadSanitizer too.
 THREADED   := $(shell grep -lE 'pthread_create|zmq_ctx_new' $(UNIT) $(SOURCES) 2>/dev/null)
 TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
@@ -183,9 +186,10 @@ test-sanitize: ## the unit tests and fuzz inputs alone, under ASan, UBSan and TS
 	@tests/run --build $(BUILD) asan tsan fuzz
 
 test-oracles: ## compare with reference implementations, at full size
-	@tests/tools/install_packages 'make test-oracles' build test
-	$(AGAIN) all bench-build
-	@tests/run --build $(BUILD) oracle
+	@tests/tools/install_packages 'make test-oracles' build test npm oracles
+	$(AGAIN) all $(ORACLES:%.c=$(BUILD)/%)
+	@tests/oracles/prepare $(BUILD)/oracles
+	@SEED='$(SEED)' STRINGS='$(STRINGS)' tests/run --build $(BUILD) oracle
 
 chaos: ## kill workers, executors and coordinators at random, at full size
 	@tests/tools/install_packages 'make chaos' build test
