@@ -23,7 +23,8 @@ def read_strings(path):
 
 
 def answer(ids, offsets, text):
-    numbers = [len(ids), len(text), 1 if offsets else 0, *ids, *offsets]
+    """`offsets` None: none were asked for."""
+    numbers = [len(ids), len(text), offsets is not None, *ids, *(offsets or [])]
     return struct.pack("<%dI" % len(numbers), *numbers) + text
 
 
@@ -37,8 +38,9 @@ def main():
         ids = processor.encode([text for _, text in batch], out_type=int, num_threads=1)
         spelt = processor.decode(ids, num_threads=1)
         for (flags, text), found, back in zip(batch, ids, spelt):
-            offsets = []
+            offsets = None
             if flags & FLAG_OFFSETS:
+                offsets = []
                 for piece in processor.encode_as_immutable_proto(text).pieces:
                     offsets += [piece.begin, piece.end]
             sys.stdout.buffer.write(answer(found, offsets, back.encode()))
