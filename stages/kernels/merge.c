@@ -267,6 +267,36 @@ static uint32_t longest_at(const struct vocabulary *vocabulary, struct longest_w
     return walk->token;
 }
 
+static bool is_dead(const uint64_t *dead, size_t at)
+{
+    return dead[at / 64] >> (at % 64) & 1;
+}
+
+/* Bytes from `at` on that are those `period` before them. */
+static size_t count_repeated(const unsigned char *piece, size_t size, size_t at,
+                             size_t period)
+{
+    size_t end = at;
+    while (size - end >= 8 && memcmp(piece + end, piece + end - period, 8) == 0)
+        end += 8;
+    while (end < size && piece[end] == piece[end - period])
+        end++;
+    return end - at;
+}
+
+/* The same token twice, the second where all longer ones did not stand behind the first: it
+ * is taken again as long as the text repeats what decided on it. Returns how often. */
+static size_t repeat_token(const unsigned char *piece, size_t size, size_t at,
+                           size_t period, size_t seen, const uint64_t *dead,
+                           uint32_t token, uint32_t *ids)
+{
+    size_t repeated = count_repeated(piece, size, at, period), count = 0;
+    for (size_t done = 0; repeated - done >= seen && !is_dead(dead, at + done + period);
+         done += period)
+        ids[count++] = token;
+    return count;
+}
+
 enum error_code merge_linear(const struct vocabulary *vocabulary,
                              const unsigned char *piece, size_t size,
                              struct arena *scratch, uint32_t *ids, size_t *count,
@@ -282,17 +312,28 @@ enum error_code merge_linear(const struct vocabulary *vocabulary,
     size_t written = 0, at = 0;
     struct longest_walk walk = {0};
     uint32_t token = longest_at(vocabulary, &walk, piece, size, 0);
+    bool was_dead = false; /* a longer token at this place might have stood */
     while (at < size) {
         size_t end = at + vocabulary_token_size(vocabulary, token);
-        if (!(dead[end / 64] >> (end % 64) & 1) &&
+        if (!is_dead(dead, end) &&
             (written == 0 ||
              pair_stands_memo(vocabulary, memo, ids[written - 1], token))) {
             ids[written++] = token;
+            if (written >= 2 && ids[written - 2] == token && walk.at == at &&
+                walk.seen > 0 && !was_dead) {
+                size_t period = end - at;
+                size_t times = repeat_token(piece, size, end, period, walk.seen, dead,
+                                            token, ids + written);
+                written += times;
+                end += times * period;
+            }
             at = end;
+            was_dead = false;
             if (at < size)
                 token = longest_at(vocabulary, &walk, piece, size, at);
             continue;
         }
+        was_dead |= is_dead(dead, end);
         token = vocabulary->prefixes[token];
         if (token == TOKEN_NONE) {
             assert(written > 0); /* every text has a result */

@@ -1,6 +1,7 @@
 /* merge_avx2.c - byte-pair merging of eight short pieces at a time, with AVX2
  *
- * As merge_avx512.c does it; what the filter of pairs lets through is looked up one by one. */
+ * As merge_avx512.c does it; what the filter of pairs lets through is looked up one by
+ * one. */
 #include "stages/kernels/merge_parts.h"
 
 #include "core/compiler.h"

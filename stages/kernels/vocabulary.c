@@ -228,24 +228,36 @@ bool vocabulary_is_ordered_in(const struct vocabulary *vocabulary,
     return true;
 }
 
+/* Does some token hold these two characters side by side? */
+static bool is_joined(const struct vocabulary *vocabulary, const unsigned char *left,
+                      size_t left_size, const unsigned char *right, size_t right_size)
+{
+    size_t pair = (size_t)right[-1] << 8 | right[0];
+    if (vocabulary->byte_joins[pair / 64] >> (pair % 64) & 1)
+        return true;
+    uint64_t hash = vocabulary_join_hash(left, left_size, right, right_size);
+    size_t bit = (size_t)(hash >> vocabulary->join_shift);
+    return vocabulary->joins[bit / 64] >> (bit % 64) & 1;
+}
+
 size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *piece,
                       size_t size)
 {
     size_t left_size = vocabulary_character(piece, size);
-    size_t at = left_size ? left_size : 1;
-    while (at < size) {
-        size_t right_size = vocabulary_character(piece + at, size - at);
-        if (left_size > 0 && right_size > 0) {
-            uint64_t hash = vocabulary_join_hash(piece + at - left_size, left_size,
-                                                 piece + at, right_size);
-            size_t bit = (size_t)(hash >> vocabulary->join_shift);
-            size_t pair = (size_t)piece[at - 1] << 8 | piece[at];
-            if (!(vocabulary->joins[bit / 64] >> (bit % 64) & 1) &&
-                !(vocabulary->byte_joins[pair / 64] >> (pair % 64) & 1) &&
-                !vocabulary_is_hidden(vocabulary, piece, at) &&
-                !vocabulary_is_hidden(vocabulary, piece + at, size - at))
-                return at;
+    for (size_t at = left_size ? left_size : 1; at < size;) {
+        if ((piece[at - 1] | piece[at]) < 0x80) { /* seldom worth it */
+            left_size = 1;
+            at++;
+            continue;
         }
+        size_t right_size = vocabulary_character(piece + at, size - at);
+        if (left_size > 0 && right_size > 0 &&
+            !is_joined(vocabulary, piece + at - left_size, left_size, piece + at,
+                       right_size) &&
+            (vocabulary->hidden_max == 0 ||
+             (!vocabulary_is_hidden(vocabulary, piece, at) &&
+              !vocabulary_is_hidden(vocabulary, piece + at, size - at))))
+            return at;
         left_size = right_size;
         at += right_size ? right_size : 1;
     }

@@ -93,7 +93,7 @@ uint32_t vocabulary_longest(const struct vocabulary *vocabulary,
                             const unsigned char *text, size_t size, size_t *seen);
 
 /* Bytes of `piece` up to the first place where it may be cut; `size` where there is none.
- * The parts are merged each by itself. */
+ * Between characters of ASCII no place is looked for. The parts are merged each by itself. */
 size_t vocabulary_cut(const struct vocabulary *vocabulary, const unsigned char *piece,
                       size_t size);
 
