@@ -1,6 +1,7 @@
 """same_bytes.py - the same digest for executors, shard sizes, transports and retold input"""
 # time limit: 900 s
 import os
+import random
 import shutil
 import sys
 
@@ -77,6 +78,22 @@ MAKERS = {
     "t5": """      - pack: {length: 568, documents: whole}
       - span_corruption: {first_sentinel: 999, end_token: 1}
 """}
+
+BOXES = """name: boxes
+input: {paths: [%s], format: jsonl, key: id, columns: {boxes: list<box>, others: list<box>}}
+shard: {bytes: 64KiB}
+stages:
+%s
+store: {volume: 256KiB, seal: 300ms}
+"""
+# Every way to merge boxes, one behind the other.
+MERGES = """  - merge_boxes: {method: nmm, metric: ios, threshold: 0.8}
+  - merge_boxes: {method: soft_nms, columns: [boxes, others], sigma: 0.6}
+  - merge_boxes: {method: soft_nms, decay: linear, threshold: 0.7, min_score: 0.01}
+  - merge_boxes: {method: greedy_nmm, metric: ios, threshold: 0.7, keep_unmerged: true}
+  - merge_boxes: {method: nmw, threshold: 0.4, columns: [others, boxes], weights: [1, 2]}
+  - merge_boxes: {method: wbf, threshold: 0.3, columns: [boxes, others], fusion: absent_model}
+  - merge_boxes: {threshold: 0.2}"""
 
 
 class Sameness:
@@ -205,6 +222,32 @@ def compare_training(work, paths, words):
             same.mpi(3, "--executors", "1")
 
 
+def some_boxes(draw):
+    """Up to forty boxes, many on each other and some of equal scores."""
+    rows = []
+    for _ in range(draw.randrange(41)):
+        x, y = draw.random() * 100, draw.random() * 100
+        width, height = 5 + draw.random() * 40, 5 + draw.random() * 40
+        rows.append([x, y, x + width, y + height, round(draw.random(), 2), draw.randrange(3)])
+    return rows
+
+
+def compare_boxes(work):
+    draw = random.Random(11)
+    rows = [{"id": "b%d" % i, "boxes": some_boxes(draw), "others": some_boxes(draw)}
+            for i in range(400)]
+    work.write("boxes/a.jsonl", lib.as_lines(rows))
+    same = Sameness(work, "boxes", BOXES % (lib.json.dumps(work.path("boxes/a.jsonl")), MERGES))
+    same.run("1 executor", "--executors", "1")
+    same.run("3 executors", "--executors", "3")
+    same.run("small shards, two workers", "--workers", "2", "--executors", "2", "--set",
+             "shard.bytes=4KiB")
+    same.mpi(3, "--executors", "1")
+    known = "64b50fc15438c02108a0ba90f38a250e"
+    if same.digests:
+        work.equal(same.digests["1 executor"], known, "boxes: the digest is the same everywhere")
+
+
 def compare_real(work):
     """Real documents with a real vocabulary, where they are."""
     shared, path = lib.shared_data(), lib.real_vocabulary()
@@ -236,6 +279,7 @@ def main():
     compare_one_phase(work, paths, words)
     compare_two_phases(work, paths, words)
     compare_training(work, paths, words)
+    compare_boxes(work)
     compare_real(work)
     work.finish()
 
