@@ -212,7 +212,8 @@ KERNEL INLINE size_t *put_sixteen(uint64_t bits, unsigned from, size_t base, siz
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     __mmask16 some = (__mmask16)(bits >> from);
     __m512i places = _mm512_maskz_compress_epi32(some, sixteen);
-    __m512i bases = _mm512_set1_epi64((long long)(base + from));
+    const long long first = (long long)base + from;
+    __m512i bases = _mm512_set1_epi64(first);
     __m512i low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(places));
     __m512i high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(places, 1));
     _mm512_storeu_si512(ends, _mm512_add_epi64(low, bases));
