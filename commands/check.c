@@ -83,7 +83,8 @@ static void list_columns(const struct schema *schema, const struct schema *known
     }
 }
 
-static const char *const format_names[] = {"jsonl", "text", "lines"};
+static const char *const format_names[] = {"jsonl", "text", "lines",
+                                           "warc",  "tar",  "images"};
 
 static void print_files(const struct manifest *manifest)
 {

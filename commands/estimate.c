@@ -16,7 +16,7 @@ struct estimate estimate_input(const struct input_spec *input,
         double factor = file->compression == COMPRESSION_NONE ? 1 : expansion;
         estimate.text_bytes += (double)file->size * factor;
     }
-    if (input->format == FORMAT_TEXT)
+    if (input->format == FORMAT_TEXT || input->format == FORMAT_IMAGES)
         estimate.records = manifest->file_count;
     else if (input->format == FORMAT_LINES)
         estimate.records = estimate.text_bytes / line_size;

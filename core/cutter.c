@@ -50,7 +50,7 @@ enum error_code cutter_open(const char *path, enum compression compression,
         return error_set(error, ERROR_MEMORY, "no memory to read \"%s\"", path);
     made->shard_bytes = shard_bytes;
     made->max_held = max_record > EXCERPT_MAX ? max_record : EXCERPT_MAX;
-    made->is_whole_file = format == FORMAT_TEXT;
+    made->is_whole_file = format == FORMAT_TEXT || format == FORMAT_IMAGES;
     made->index = index;
     made->has_shard = index > 0;
     /* The byte before the shard tells whether a record begins at its begin. */

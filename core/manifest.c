@@ -12,6 +12,8 @@
 #include "core/file_list.h"
 #include "core/json.h"
 
+enum { IMAGES_GROUPED = 1024 };
+
 static int compare_paths(const void *left, const void *right)
 {
     const struct listed_file *a = left, *b = right;
@@ -103,11 +105,25 @@ static enum error_code look_at_all(const struct file_list *list, struct arena *a
     return OK;
 }
 
-/* Shards of a plain file that is large enough for runs of its own. */
-static enum error_code count_shards(const struct input_file *file, uint64_t shard_bytes,
-                                    bool is_whole, uint32_t *count, struct error *error)
+/* Is a file one record, whatever its size? */
+static bool is_whole(const struct manifest *manifest)
 {
-    uint64_t shards = is_whole ? 1 : (file->size - 1) / shard_bytes + 1;
+    return manifest->format == FORMAT_TEXT || manifest->format == FORMAT_IMAGES;
+}
+
+/* An empty file is no record of text, but an image that is lost. */
+static bool is_counted(const struct manifest *manifest, const struct input_file *file)
+{
+    return file->size > 0 || manifest->format == FORMAT_IMAGES;
+}
+
+/* Shards of a plain file that is large enough for runs of its own. */
+static enum error_code count_shards(const struct manifest *manifest,
+                                    const struct input_file *file, uint32_t *count,
+                                    struct error *error)
+{
+    uint64_t shard_bytes = manifest->shard_bytes;
+    uint64_t shards = is_whole(manifest) ? 1 : (file->size - 1) / shard_bytes + 1;
     if (shards >= SHARDS_UNKNOWN)
         return error_set(error, ERROR_CONFIG,
                          "\"%.300s\" has too many shards of %llu bytes: make shard.bytes "
@@ -117,10 +133,10 @@ static enum error_code count_shards(const struct input_file *file, uint64_t shar
     return OK;
 }
 
-static bool is_small(const struct input_file *file, uint64_t shard_bytes)
+static bool is_small(const struct manifest *manifest, const struct input_file *file)
 {
-    return file->compression == COMPRESSION_NONE && file->size > 0 &&
-           file->size < shard_bytes;
+    return file->compression == COMPRESSION_NONE && is_counted(manifest, file) &&
+           file->size < manifest->shard_bytes;
 }
 
 /* A run of the small files from `first` on that fit into a shard. */
@@ -128,8 +144,10 @@ static struct run group_files(const struct manifest *manifest, uint32_t first)
 {
     uint64_t bytes = 0;
     uint32_t next = first;
-    while (next < manifest->file_count &&
-           is_small(&manifest->files[next], manifest->shard_bytes) &&
+    /* Images cost more to process than their bytes tell. */
+    uint32_t most = manifest->format == FORMAT_IMAGES ? IMAGES_GROUPED : UINT32_MAX;
+    while (next < manifest->file_count && next - first < most &&
+           is_small(manifest, &manifest->files[next]) &&
            manifest->files[next].size <= manifest->shard_bytes - bytes)
         bytes += manifest->files[next++].size;
     return (struct run){
@@ -137,7 +155,7 @@ static struct run group_files(const struct manifest *manifest, uint32_t first)
 }
 
 /* Append runs for the files from `first` on; there is room for one a file. */
-static enum error_code cut_files(struct manifest *manifest, uint32_t first, bool is_whole,
+static enum error_code cut_files(struct manifest *manifest, uint32_t first,
                                  struct error *error)
 {
     for (uint32_t i = first; i < manifest->file_count;) {
@@ -146,17 +164,17 @@ static enum error_code cut_files(struct manifest *manifest, uint32_t first, bool
                           .first_file = i,
                           .file_count = 1,
                           .count = SHARDS_UNKNOWN};
-        if (is_small(file, manifest->shard_bytes)) {
+        if (is_small(manifest, file)) {
             run = group_files(manifest, i);
-        } else if (file->compression == COMPRESSION_NONE && file->size > 0) {
+        } else if (file->compression == COMPRESSION_NONE && file->size > 0 &&
+                   manifest->format != FORMAT_TAR) {
             run.kind = RUN_PLAIN;
-            enum error_code code =
-                count_shards(file, manifest->shard_bytes, is_whole, &run.count, error);
+            enum error_code code = count_shards(manifest, file, &run.count, error);
             if (code != OK)
                 return code;
         }
         i += run.file_count;
-        if (file->size > 0)
+        if (is_counted(manifest, file))
             manifest->runs[manifest->run_count++] = run;
     }
     return OK;
@@ -178,7 +196,7 @@ static enum error_code build(const struct input_spec *input, const char *folder,
     manifest->runs = ARENA_RAW(list->arena, struct run, manifest->file_count);
     if (!manifest->runs)
         return error_set(error, ERROR_MEMORY, "no memory for %zu files", list->count);
-    return cut_files(manifest, 0, input->format == FORMAT_TEXT, error);
+    return cut_files(manifest, 0, error);
 }
 
 enum error_code manifest_build(const struct input_spec *input, uint64_t shard_bytes,
@@ -186,7 +204,8 @@ enum error_code manifest_build(const struct input_spec *input, uint64_t shard_by
                                struct manifest *manifest, struct error *error)
 {
     struct file_list list = {.arena = arena};
-    struct manifest built = {.shard_bytes = shard_bytes > 0 ? shard_bytes : 1};
+    struct manifest built = {.shard_bytes = shard_bytes > 0 ? shard_bytes : 1,
+                             .format = input->format};
     enum error_code code = build(input, folder, &list, &built, error);
     file_list_clear(&list);
     if (code == OK)
@@ -215,17 +234,6 @@ static enum error_code check_kept(const struct input_file *file,
             error, ERROR_CONFIG, "the input file \"%.300s\" has %llu bytes, it had %llu",
             file->name, (unsigned long long)found->size, (unsigned long long)file->size);
     return OK;
-}
-
-static bool has_whole_files(const struct manifest *manifest)
-{
-    for (uint32_t i = 0; i < manifest->run_count; i++) {
-        const struct run *run = &manifest->runs[i];
-        if (run->kind == RUN_PLAIN && run->count == 1 &&
-            manifest->files[run->first_file].size > manifest->shard_bytes)
-            return true;
-    }
-    return false;
 }
 
 /* Merge two lists sorted by name: old files are checked, new ones appended. */
@@ -272,14 +280,15 @@ enum error_code manifest_extend(const struct manifest *old, const struct manifes
                                 .file_count = old->file_count,
                                 .runs = runs,
                                 .run_count = old->run_count,
-                                .shard_bytes = old->shard_bytes};
+                                .shard_bytes = old->shard_bytes,
+                                .format = wanted->format};
     if (old->file_count > 0)
         memcpy(files, old->files, old->file_count * sizeof *files);
     if (old->run_count > 0)
         memcpy(runs, old->runs, old->run_count * sizeof *runs);
     enum error_code code = merge(old, wanted, sorted, files, &extended.file_count, error);
     if (code == OK)
-        code = cut_files(&extended, old->file_count, has_whole_files(wanted), error);
+        code = cut_files(&extended, old->file_count, error);
     if (code != OK)
         return code;
     for (uint32_t i = 0; i < extended.file_count; i++)

@@ -52,6 +52,7 @@ struct manifest {
     uint32_t run_count;
     uint64_t bytes; /* on disk */
     uint64_t shard_bytes;
+    enum input_format format; /* decides how files are cut; not stored */
 };
 
 /* Expand the patterns of an input and cut it. A pattern is
@@ -67,8 +68,9 @@ struct manifest {
  * name from the first pattern. Names must be UTF-8. Two files with one name (from different
  * patterns) are an error that names both. A pattern that matches nothing, an unreadable
  * file or a broken @list is one too (ERROR_CONFIG, at the pattern's position). Empty
- * files are kept in `files`, in no run. Format text: a large plain file is a RUN_PLAIN of
- * one shard. FORMAT_PHASE inputs are not for here. */
+ * files are kept in `files`, in no run, but for format images, where each is a record.
+ * Formats text and images: a large plain file is a RUN_PLAIN of one shard. FORMAT_PHASE
+ * inputs are not for here. */
 enum error_code manifest_build(const struct input_spec *input, uint64_t shard_bytes,
                                const char *folder, struct arena *arena,
                                struct manifest *manifest, struct error *error);

@@ -14,7 +14,18 @@
 struct arena;
 struct bytes;
 
-enum input_format { FORMAT_JSONL, FORMAT_TEXT, FORMAT_LINES, FORMAT_PHASE };
+/* In the order of input_format_names. */
+enum input_format {
+    FORMAT_JSONL,
+    FORMAT_TEXT,
+    FORMAT_LINES,
+    FORMAT_WARC,
+    FORMAT_TAR,
+    FORMAT_IMAGES,
+    FORMAT_PHASE
+};
+/* Are the records pictures: columns data, width, height, format? */
+bool input_has_images(enum input_format format);
 
 struct input_column { /* a further JSON field carried as a column */
     const char *name; /* of the field and of the column */
@@ -29,7 +40,8 @@ struct input_spec {
     const struct source_position *path_positions; /* of each of its items */
     const char *phase; /* FORMAT_PHASE: the phase whose records are read; else NULL */
     size_t phase_index;
-    const char *text; /* jsonl: field of column "text", NULL: none. text, lines: "text" */
+    const char *text; /* jsonl: field of column "text", NULL: none. text, lines: "text";
+                         images: NULL */
     const char *key;  /* jsonl: field of column "key"; NULL: PATH#OFFSET */
     const struct input_column *columns;
     size_t column_count;

@@ -9,7 +9,11 @@
 /* Those behind "lines" are known names that no reader has yet. */
 const char *const input_format_names[] = {"jsonl", "text",   "lines", "warc",
                                           "tar",   "images", NULL};
-enum { FORMATS_READ = 3 };
+
+bool input_has_images(enum input_format format)
+{
+    return format == FORMAT_IMAGES;
+}
 
 struct input_fields {
     struct text_list paths;
@@ -296,15 +300,14 @@ static bool check_fields(const struct pipeline_reading *reading,
                          const struct yaml_node *node, const struct input_fields *fields,
                          struct input_spec *input)
 {
-    if (fields->format >= FORMATS_READ) {
+    input->format = (enum input_format)fields->format;
+    if (input->format == FORMAT_WARC || input->format == FORMAT_TAR) {
         diagnostics_add(reading->diagnostics, yaml_get(node, "format")->where,
                         "format %s is not supported yet by this version; it reads jsonl, "
-                        "text and lines",
+                        "text, lines and images",
                         input_format_names[fields->format]);
         return false;
     }
-    static const enum input_format formats[] = {FORMAT_JSONL, FORMAT_TEXT, FORMAT_LINES};
-    input->format = formats[fields->format];
     bool is_good = check_field(reading, node, "text", fields->text, input);
     is_good = check_field(reading, node, "key", fields->key, input) && is_good;
     return check_field(reading, node, "columns", NULL, input) && is_good;
@@ -328,6 +331,15 @@ static bool keep_positions(const struct pipeline_reading *reading,
     return true;
 }
 
+static bool put_image_columns(struct schema *schema)
+{
+    struct error error;
+    return !schema_put(schema, "data", COLUMN_BYTES, 0, &error) &&
+           !schema_put(schema, "width", COLUMN_I64, 0, &error) &&
+           !schema_put(schema, "height", COLUMN_I64, 0, &error) &&
+           !schema_put(schema, "format", COLUMN_UTF8, 0, &error);
+}
+
 static bool take_files(const struct pipeline_reading *reading,
                        const struct yaml_node *node, struct input_spec *input,
                        struct phase_columns *columns)
@@ -346,15 +358,18 @@ static bool take_files(const struct pipeline_reading *reading,
         yaml_get(node, "format") && yaml_get(node, "format")->kind == YAML_SCALAR;
     if (is_good || has_format)
         is_good = check_fields(reading, node, &fields, input) && is_good;
-    bool has_text = input->format != FORMAT_JSONL || fields.text;
+    bool is_image = input_has_images(input->format);
+    bool has_text = !is_image && (input->format != FORMAT_JSONL || fields.text);
     if (has_text && schema_put(&columns->schema, "text", COLUMN_UTF8, 0, &error))
+        return false;
+    if (is_image && !put_image_columns(&columns->schema))
         return false;
     if (input->format == FORMAT_JSONL &&
         !take_columns(reading, fields.columns, input, &columns->schema))
         is_good = false;
     input->paths = fields.paths;
     is_good = keep_positions(reading, node, input) && is_good;
-    input->text = input->format == FORMAT_JSONL ? fields.text : "text";
+    input->text = input->format == FORMAT_JSONL ? fields.text : is_image ? NULL : "text";
     input->key = fields.key;
     input->max_record = fields.max_record;
     columns->is_open = !is_good;

@@ -282,13 +282,27 @@ static const struct option_spec output_specs[] = {
      .help = "the columns to publish"},
     OPTION_END};
 
+/* All columns, but not the files of images: they lie where they were read, and a copy of
+ * them is published only when asked for by name. */
+static void put_default_output(struct phase_spec *phase, const struct schema *columns)
+{
+    phase->output_schema = (struct schema){0};
+    bool has_images = input_has_images(phase->input.format);
+    for (size_t i = 0; i < columns->count; i++) {
+        const struct schema_field *field = &columns->fields[i];
+        if (!has_images || strcmp(field->name, "data") != 0 ||
+            field->type != COLUMN_BYTES)
+            phase->output_schema.fields[phase->output_schema.count++] = *field;
+    }
+}
+
 bool pipeline_take_output(const struct pipeline_reading *reading,
                           const struct yaml_node *node, struct phase_spec *phase,
                           const struct phase_columns *columns)
 {
     struct output_fields fields = {0};
     struct error error;
-    phase->output_schema = columns->schema;
+    put_default_output(phase, &columns->schema);
     if (!node)
         return true;
     if (!options_parse(output_specs, node, &fields, "the output", node->where,

@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/jsonl.h"
 #include "core/line_source.h"
+#include "core/reader_images.h"
 
 enum { KEPT = 8 * 1024 * 1024, OFFSET_DIGITS = 20, RECORDS_MAX = 65536 };
 
@@ -23,6 +24,7 @@ struct reader {
     const struct input_spec *input; /* borrowed */
     struct line_source *source;     /* owned */
     struct jsonl *jsonl;            /* owned; format jsonl only */
+    struct image_reader *images;    /* owned; format images only, and then all there is */
     struct column_builder *columns; /* owned: (column_count); key is the first */
     uint32_t column_count;
     struct extent extent;
@@ -64,6 +66,15 @@ enum error_code reader_create(const struct input_spec *input, struct reader **re
     if (!made)
         return error_set(error, ERROR_MEMORY, "no memory for a reader");
     made->input = input;
+    if (input_has_images(input->format)) {
+        made->images = image_reader_create(input);
+        if (!made->images) {
+            reader_destroy(made);
+            return error_set(error, ERROR_MEMORY, "no memory for a reader");
+        }
+        *reader = made;
+        return OK;
+    }
     made->source = line_source_create(input->max_record, input->format == FORMAT_TEXT);
     if (input->format == FORMAT_JSONL)
         made->jsonl = jsonl_create(input);
@@ -82,6 +93,7 @@ void reader_destroy(struct reader *reader)
         return;
     line_source_destroy(reader->source);
     jsonl_destroy(reader->jsonl);
+    image_reader_destroy(reader->images);
     for (uint32_t i = 0; i < reader->column_count; i++)
         column_builder_clear(&reader->columns[i]);
     free(reader->columns);
@@ -103,6 +115,13 @@ enum error_code reader_open(struct reader *reader, const struct extent *extent,
         if (reader->columns[i].data.capacity > KEPT)
             column_builder_clear(&reader->columns[i]);
     return line_source_open(reader->source, extent, error);
+}
+
+enum error_code reader_open_images(struct reader *reader, const struct extent *extents,
+                                   size_t count, uint32_t first_ordinal,
+                                   struct error *error)
+{
+    return image_reader_open(reader->images, extents, count, first_ordinal, error);
 }
 
 /* NAME#OFFSET; its size. `room` holds the name and OFFSET_DIGITS + 1 bytes. */
@@ -308,6 +327,8 @@ enum error_code reader_next(struct reader *reader, uint32_t max_records, size_t 
     struct reader_result found = {0};
     size_t count = 0, room;
     size_t max_count = max_records < RECORDS_MAX ? max_records : RECORDS_MAX;
+    if (reader->images)
+        return image_reader_next(reader->images, max_records, arena, result, error);
     reset(reader);
     bytes_reset(&reader->lines);
     if (!size_multiply(max_count, sizeof(struct line), &room) ||

@@ -42,7 +42,8 @@ struct bad_record {
     size_t key_size;
     const char *reason; /* static snake_case: "not_json", "not_utf8", "too_long",
                             "missing_field", "wrong_type", "truncated_input",
-                            "corrupt_input", "empty_file" never: an empty text is a record */
+                            "corrupt_input"; of images also "empty_file", "not_an_image",
+                            "unsupported_format", "bad_header" */
     const char *detail; /* for people, or NULL */
     const unsigned char *excerpt; /* the record's first bytes, up to EXCERPT_MAX */
     size_t excerpt_size;
@@ -63,10 +64,15 @@ enum error_code reader_create(const struct input_spec *input, struct reader **re
                               struct error *error);
 void reader_destroy(struct reader *reader);
 
-/* Begin an extent; ordinals count on from `first_ordinal`. `extent` is copied, its
- * pointers are borrowed until the extent is read. ERROR_IO. */
+/* Begin an extent of lines or text; ordinals count on from `first_ordinal`. `extent` is
+ * copied, its pointers are borrowed until the extent is read. ERROR_IO. */
 enum error_code reader_open(struct reader *reader, const struct extent *extent,
                             uint32_t first_ordinal, struct error *error);
+/* The same for format images: all files of a shard, which share batches. `extents` are
+ * borrowed until they are read. */
+enum error_code reader_open_images(struct reader *reader, const struct extent *extents,
+                                   size_t count, uint32_t first_ordinal,
+                                   struct error *error);
 /* Up to `max_records` records or about `max_bytes` of source bytes as a batch in
  * `arena`, columns as input->... says: key, text, then input->columns.
  * - A line ends in \n (in origin.size); format lines leaves a \r before it out of the
@@ -78,6 +84,9 @@ enum error_code reader_open(struct reader *reader, const struct extent *extent,
  *   null is no value in a column of input->columns, "wrong_type" in key and text.
  * - Numbers of list<f32>, vector and box columns are read as doubles and rounded to
  *   floats; bytes are base64 with padding.
+ * - images: a record a file, its key the file's name; columns data (its bytes), width and
+ *   height (upright) and format, from its header. One that is empty or no image, or whose
+ *   header cannot be read, is bad. Batches are larger: see reader_images.h.
  * - A fault is always told: by the last record that it cut ("truncated_input",
  *   "corrupt_input"), else by a bad record of size 0 behind the last one.
  * ERROR_IO: the file cannot be read or is shorter than extent.end. */

@@ -124,6 +124,23 @@ static void note_ordinals(struct source *source, const struct reader_result *rea
     source->next_ordinal = next;
 }
 
+/* The next extent; of images all, as their records share batches. */
+static enum error_code open_extent(struct source *source, struct error *error)
+{
+    const struct extent *extent = &source->extents[source->next_extent];
+    bool is_all = input_has_images(source->phase->input.format);
+    size_t count = is_all ? source->extent_count - source->next_extent : 1;
+    enum error_code code =
+        is_all ? reader_open_images(source->reader, extent, count, source->next_ordinal,
+                                    error)
+               : reader_open(source->reader, extent, source->next_ordinal, error);
+    if (code != OK)
+        return code;
+    source->next_extent += count;
+    source->is_reading = true;
+    return OK;
+}
+
 enum error_code source_next(struct source *source, struct arena *arena,
                             struct source_result *result, struct error *error)
 {
@@ -136,12 +153,9 @@ enum error_code source_next(struct source *source, struct arena *arena,
         if (!source->is_reading) {
             if (source->next_extent == source->extent_count)
                 return OK;
-            code = reader_open(source->reader, &source->extents[source->next_extent],
-                               source->next_ordinal, error);
+            code = open_extent(source, error);
             if (code != OK)
                 return code;
-            source->next_extent++;
-            source->is_reading = true;
         }
         struct reader_result read = {0};
         code =

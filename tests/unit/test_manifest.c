@@ -262,6 +262,32 @@ static void small_files_share_a_shard_and_large_ones_are_cut(void **state)
     assert_int_equal(end, 250);
 }
 
+static void empty_images_are_in_a_shard_and_images_are_never_cut(void **state)
+{
+    struct place *place = *state;
+    put_file(place, "photos/a.jpg", 0);
+    put_file(place, "photos/b.jpg", 4000);
+    put_file(place, "photos/c.jpg", 0);
+    assert_int_equal(build(place, "photos", NULL, FORMAT_IMAGES, 1000), OK);
+    const struct manifest *manifest = &place->manifest;
+    assert_int_equal(manifest->run_count, 3);
+    assert_int_equal(manifest->runs[0].kind, RUN_GROUP);
+    assert_int_equal(manifest->runs[0].file_count, 1);
+    assert_int_equal(manifest->runs[1].kind, RUN_PLAIN);
+    assert_int_equal(manifest->runs[1].count, 1);
+    assert_int_equal(manifest->runs[2].kind, RUN_GROUP);
+    assert_int_equal(build(place, "photos", NULL, FORMAT_TEXT, 1000), OK);
+    assert_int_equal(place->manifest.run_count, 1);
+    for (int i = 0; i < 1030; i++) {
+        char name[40];
+        (void)snprintf(name, sizeof name, "many/%04d.jpg", i);
+        put_file(place, name, 1);
+    }
+    assert_int_equal(build(place, "many", NULL, FORMAT_IMAGES, 1 << 20), OK);
+    assert_int_equal(place->manifest.run_count, 2);
+    assert_int_equal(place->manifest.runs[1].file_count, 6);
+}
+
 static void extending_keeps_old_shards_and_appends_new_ones(void **state)
 {
     struct place *place = *state;
@@ -337,6 +363,7 @@ int main(void)
         TEST(patterns_that_match_nothing_are_errors),
         TEST(compression_is_found_by_magic),
         TEST(small_files_share_a_shard_and_large_ones_are_cut),
+        TEST(empty_images_are_in_a_shard_and_images_are_never_cut),
         TEST(extending_keeps_old_shards_and_appends_new_ones),
         TEST(a_link_that_leads_back_is_an_error_not_a_hang),
     };
