@@ -27,7 +27,8 @@ DEFINES  = -D_POSIX_C_SOURCE=200809L
 CFLAGS   = -std=c11 $(DEFINES) $(OPT) $(WARNINGS) -I. -fPIC $(SANITIZE)
 CXXFLAGS = -std=c++17 $(OPT) -Wall -Wextra -Wshadow -Werror -I. -fPIC -fno-exceptions \
            -fno-rtti $(SANITIZE)
-LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lpcre2-8 -lm -ldl -lpthread
+LDLIBS   = -lzmq -llmdb -lyaml -lsimdjson -lzstd -lisal -lutf8proc -lpcre2-8 -ljpeg -lspng \
+           -lwebp -ltiff -lm -ldl -lpthread
 TEST_LDLIBS = -lcmocka $(LDLIBS)
 
 # MPI is optional: the transport that uses it is a module of its own.
