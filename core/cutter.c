@@ -2,12 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cutter_tar.h"
 #include "core/reader.h"
 
 enum { AHEAD = 64 * 1024, READ_MAX = 4 * 1024 * 1024, PADDING = 64, ENTRY_MAX = 64 };
 
 struct cutter {
-    struct stream *stream; /* owned */
+    struct tar_cutter *tar; /* owned: format tar, and then all there is */
+    struct stream *stream;  /* owned */
     uint64_t shard_bytes;
     uint64_t max_held;  /* a longer record is left out but for its first bytes */
     bool is_whole_file; /* format text: all of it is one record */
@@ -48,6 +50,15 @@ enum error_code cutter_open(const char *path, enum compression compression,
     struct cutter *made = calloc(1, sizeof *made);
     if (!made)
         return error_set(error, ERROR_MEMORY, "no memory to read \"%s\"", path);
+    if (format == FORMAT_TAR) {
+        enum error_code opened = tar_cutter_open(path, compression, shard_bytes,
+                                                 max_record, index, &made->tar, error);
+        if (opened != OK)
+            cutter_close(made);
+        else
+            *cutter = made;
+        return opened;
+    }
     made->shard_bytes = shard_bytes;
     made->max_held = max_record > EXCERPT_MAX ? max_record : EXCERPT_MAX;
     made->is_whole_file = format == FORMAT_TEXT || format == FORMAT_IMAGES;
@@ -73,6 +84,7 @@ void cutter_close(struct cutter *cutter)
 {
     if (!cutter)
         return;
+    tar_cutter_close(cutter->tar);
     stream_close(cutter->stream);
     free(cutter);
 }
@@ -302,6 +314,8 @@ static enum error_code fill_whole(struct cutter *cutter, struct slot *slot,
 enum error_code cutter_next(struct cutter *cutter, struct slot *slot, struct cut *cut,
                             struct error *error)
 {
+    if (cutter->tar)
+        return tar_cutter_next(cutter->tar, slot, cut, error);
     *cut = (struct cut){.index = cutter->index, .has_data = true};
     enum error_code code = enter(cutter, error);
     if (code == OK)
@@ -335,6 +349,8 @@ enum error_code cutter_next(struct cutter *cutter, struct slot *slot, struct cut
 enum error_code cutter_skip(struct cutter *cutter, uint32_t count, struct cut *cut,
                             struct error *error)
 {
+    if (cutter->tar)
+        return tar_cutter_skip(cutter->tar, count, cut, error);
     if (count > UINT32_MAX - cutter->index)
         return error_set(error, ERROR_FATAL, "%u shards cannot be skipped", count);
     if (count > 0) {

@@ -136,7 +136,7 @@ static enum error_code count_shards(const struct manifest *manifest,
 static bool is_small(const struct manifest *manifest, const struct input_file *file)
 {
     return file->compression == COMPRESSION_NONE && is_counted(manifest, file) &&
-           file->size < manifest->shard_bytes;
+           manifest->format != FORMAT_TAR && file->size < manifest->shard_bytes;
 }
 
 /* A run of the small files from `first` on that fit into a shard. */

@@ -69,8 +69,8 @@ struct manifest {
  * patterns) are an error that names both. A pattern that matches nothing, an unreadable
  * file or a broken @list is one too (ERROR_CONFIG, at the pattern's position). Empty
  * files are kept in `files`, in no run, but for format images, where each is a record.
- * Formats text and images: a large plain file is a RUN_PLAIN of one shard. FORMAT_PHASE
- * inputs are not for here. */
+ * Formats text and images: a large plain file is a RUN_PLAIN of one shard. Format tar:
+ * each file is a RUN_STREAM, compressed or not. FORMAT_PHASE inputs are not for here. */
 enum error_code manifest_build(const struct input_spec *input, uint64_t shard_bytes,
                                const char *folder, struct arena *arena,
                                struct manifest *manifest, struct error *error);

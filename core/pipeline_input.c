@@ -12,7 +12,7 @@ const char *const input_format_names[] = {"jsonl", "text",   "lines", "warc",
 
 bool input_has_images(enum input_format format)
 {
-    return format == FORMAT_IMAGES;
+    return format == FORMAT_IMAGES || format == FORMAT_TAR;
 }
 
 struct input_fields {
@@ -181,16 +181,56 @@ static bool check_paths(const struct pipeline_reading *reading,
     return is_good;
 }
 
-static bool add_column(const struct pipeline_reading *reading, struct schema *schema,
-                       const struct yaml_node *key, const struct yaml_node *value,
-                       struct input_column *column)
+/* The type of a further column, as a file of the format can have it. */
+static bool take_type(const struct pipeline_reading *reading,
+                      const struct yaml_node *value, enum input_format format,
+                      struct input_column *column)
 {
     static const char *const type_names[] = {
         "utf8",     "bytes",     "bool",      "i64",
         "f64",      "list<u32>", "list<f32>", "vector<f32, 256>",
         "list<box>"};
-    const char *name = key->text;
+    const char *name = column->name;
     char hint[HINT_MAX];
+    bool is_known = column_type_parse(value->text, &column->type, &column->dimension);
+    if (strncmp(value->text, "vector", 6) == 0 && !is_known) {
+        diagnostics_add(reading->diagnostics, value->where,
+                        "column \"%.100s\" has a wrong vector type; write it as "
+                        "\"vector<f32, 256>\", in quotes",
+                        name);
+        return false;
+    }
+    if (!is_known) {
+        diagnostics_add(
+            reading->diagnostics, value->where,
+            "column \"%.100s\" has the unknown type \"%.100s\"%s", name, value->text,
+            suggest_name(value->text, type_names, sizeof type_names / sizeof *type_names,
+                         hint, sizeof hint));
+        return false;
+    }
+    bool is_of_tar = column->type == COLUMN_UTF8 || column->type == COLUMN_BYTES ||
+                     column->type == COLUMN_I64 || column->type == COLUMN_F64;
+    if (format == FORMAT_TAR && !is_of_tar) {
+        diagnostics_add(reading->diagnostics, value->where,
+                        "column \"%.100s\" must be utf8, bytes, i64 or f64: it is a file "
+                        "beside the image",
+                        name);
+        return false;
+    }
+    if (column->type == COLUMN_IMAGE_U8) {
+        diagnostics_add(reading->diagnostics, value->where,
+                        "column \"%.100s\" cannot be image<u8>: JSON holds no images",
+                        name);
+        return false;
+    }
+    return true;
+}
+
+static bool add_column(const struct pipeline_reading *reading, struct schema *schema,
+                       const struct yaml_node *key, const struct yaml_node *value,
+                       enum input_format format, struct input_column *column)
+{
+    const char *name = key->text;
     struct error error;
     if (value->kind != YAML_SCALAR || yaml_is_empty(value)) {
         diagnostics_add(reading->diagnostics, value->where,
@@ -208,34 +248,15 @@ static bool add_column(const struct pipeline_reading *reading, struct schema *sc
         return false;
     }
     *column = (struct input_column){.name = name};
-    if (strncmp(value->text, "vector", 6) == 0 &&
-        !column_type_parse(value->text, &column->type, &column->dimension)) {
-        diagnostics_add(reading->diagnostics, value->where,
-                        "column \"%.100s\" has a wrong vector type; write it as "
-                        "\"vector<f32, 256>\", in quotes",
-                        name);
+    if (!take_type(reading, value, format, column))
         return false;
-    }
-    if (!column_type_parse(value->text, &column->type, &column->dimension)) {
-        diagnostics_add(
-            reading->diagnostics, value->where,
-            "column \"%.100s\" has the unknown type \"%.100s\"%s", name, value->text,
-            suggest_name(value->text, type_names, sizeof type_names / sizeof *type_names,
-                         hint, sizeof hint));
-        return false;
-    }
-    if (column->type == COLUMN_IMAGE_U8) {
-        diagnostics_add(reading->diagnostics, value->where,
-                        "column \"%.100s\" cannot be image<u8>: JSON holds no images",
-                        name);
-        return false;
-    }
     if (schema_find(schema, name)) {
-        diagnostics_add(reading->diagnostics, key->where,
-                        strcmp(name, "key") == 0
-                            ? "column \"%s\" is there already; name its field in \"key\""
-                            : "column \"%s\" is there already, from \"text\"",
-                        name);
+        const char *text =
+            format == FORMAT_TAR ? "column \"%s\" is there already, of the image"
+            : strcmp(name, "key") == 0
+                ? "column \"%s\" is there already; name its field in \"key\""
+                : "column \"%s\" is there already, from \"text\"";
+        diagnostics_add(reading->diagnostics, key->where, text, name);
         return false;
     }
     return schema_put(schema, name, column->type, column->dimension, &error) == OK;
@@ -266,7 +287,8 @@ static bool take_columns(const struct pipeline_reading *reading,
                             (int)SCHEMA_MAX);
             return false;
         }
-        if (!add_column(reading, schema, node->keys[i], node->items[i], &columns[i]))
+        if (!add_column(reading, schema, node->keys[i], node->items[i], input->format,
+                        &columns[i]))
             is_good = false;
     }
     input->columns = columns;
@@ -301,16 +323,18 @@ static bool check_fields(const struct pipeline_reading *reading,
                          struct input_spec *input)
 {
     input->format = (enum input_format)fields->format;
-    if (input->format == FORMAT_WARC || input->format == FORMAT_TAR) {
+    if (input->format == FORMAT_WARC) {
         diagnostics_add(reading->diagnostics, yaml_get(node, "format")->where,
                         "format %s is not supported yet by this version; it reads jsonl, "
-                        "text, lines and images",
+                        "text, lines, tar and images",
                         input_format_names[fields->format]);
         return false;
     }
     bool is_good = check_field(reading, node, "text", fields->text, input);
     is_good = check_field(reading, node, "key", fields->key, input) && is_good;
-    return check_field(reading, node, "columns", NULL, input) && is_good;
+    return (input->format == FORMAT_TAR ||
+            check_field(reading, node, "columns", NULL, input)) &&
+           is_good;
 }
 
 /* Where the patterns stand, for what is found when they are expanded. */
@@ -364,7 +388,7 @@ static bool take_files(const struct pipeline_reading *reading,
         return false;
     if (is_image && !put_image_columns(&columns->schema))
         return false;
-    if (input->format == FORMAT_JSONL &&
+    if ((input->format == FORMAT_JSONL || input->format == FORMAT_TAR) &&
         !take_columns(reading, fields.columns, input, &columns->schema))
         is_good = false;
     input->paths = fields.paths;

@@ -8,40 +8,51 @@
 #include <unistd.h>
 
 #include "core/arena.h"
-#include "core/bytes.h"
-#include "core/column_builder.h"
 #include "core/image_header.h"
-
-enum { KEY, DATA, WIDTH, HEIGHT, FORMAT, COLUMNS };
+#include "core/reader_images_parts.h"
 
 struct note { /* a bad record, until the batch is made */
     struct bad_record bad;
+    size_t key; /* in `texts` */
     unsigned char excerpt[EXCERPT_MAX];
 };
 
-struct image_reader {
-    uint64_t max_record;
-    const struct extent *extents; /* borrowed: (extent_count) */
-    size_t extent_count, next_extent;
-    uint32_t ordinal;
-    struct column_builder columns[COLUMNS]; /* owned */
-    struct bytes origins, notes;            /* owned: struct origin, struct note */
-    uint64_t pixels;                        /* of the batch */
-};
+static void name_columns(struct image_reader *reader)
+{
+    static const struct {
+        const char *name;
+        enum column_type type;
+    } fixed[IMAGE_COLUMNS] = {[IMAGE_KEY] = {"key", COLUMN_UTF8},
+                              [IMAGE_DATA] = {"data", COLUMN_BYTES},
+                              [IMAGE_WIDTH] = {"width", COLUMN_I64},
+                              [IMAGE_HEIGHT] = {"height", COLUMN_I64},
+                              [IMAGE_FORMAT] = {"format", COLUMN_UTF8}};
+    for (uint32_t i = 0; i < reader->column_count; i++) {
+        struct column_builder *column = &reader->columns[i];
+        if (i < IMAGE_COLUMNS)
+            *column =
+                (struct column_builder){.name = fixed[i].name, .type = fixed[i].type};
+        else
+            *column = (struct column_builder){
+                .name = reader->input->columns[i - IMAGE_COLUMNS].name,
+                .type = reader->input->columns[i - IMAGE_COLUMNS].type};
+    }
+}
 
 struct image_reader *image_reader_create(const struct input_spec *input)
 {
     struct image_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return NULL;
-    reader->max_record = input->max_record;
-    reader->columns[KEY] = (struct column_builder){.name = "key", .type = COLUMN_UTF8};
-    reader->columns[DATA] = (struct column_builder){.name = "data", .type = COLUMN_BYTES};
-    reader->columns[WIDTH] = (struct column_builder){.name = "width", .type = COLUMN_I64};
-    reader->columns[HEIGHT] =
-        (struct column_builder){.name = "height", .type = COLUMN_I64};
-    reader->columns[FORMAT] =
-        (struct column_builder){.name = "format", .type = COLUMN_UTF8};
+    size_t count = IMAGE_COLUMNS + input->column_count;
+    reader->input = input;
+    reader->columns = calloc(count, sizeof *reader->columns);
+    if (!reader->columns) {
+        free(reader);
+        return NULL;
+    }
+    reader->column_count = (uint32_t)count;
+    name_columns(reader);
     return reader;
 }
 
@@ -49,10 +60,13 @@ void image_reader_destroy(struct image_reader *reader)
 {
     if (!reader)
         return;
-    for (int i = 0; i < COLUMNS; i++)
+    for (uint32_t i = 0; i < reader->column_count; i++)
         column_builder_clear(&reader->columns[i]);
+    free(reader->columns);
     bytes_clear(&reader->origins);
     bytes_clear(&reader->notes);
+    bytes_clear(&reader->texts);
+    bytes_clear(&reader->tar.names);
     free(reader);
 }
 
@@ -67,14 +81,14 @@ enum error_code image_reader_open(struct image_reader *reader,
     reader->extent_count = count;
     reader->next_extent = 0;
     reader->ordinal = first_ordinal;
-    return OK;
+    return reader->input->format == FORMAT_TAR ? tar_reader_open(reader, error) : OK;
 }
 
 /* What a file takes in the batch: the whole, or the begin of one that is too long. */
 static size_t bytes_wanted(const struct image_reader *reader, const struct extent *extent)
 {
     uint64_t size = extent->data ? extent->data_size : extent->end;
-    if (!extent->data && size > reader->max_record)
+    if (!extent->data && size > reader->input->max_record)
         return EXCERPT_MAX;
     return (size_t)size;
 }
@@ -94,7 +108,7 @@ static enum error_code lend_room(struct image_reader *reader, struct arena *aren
     if (!room)
         return error_set(error, ERROR_MEMORY, "no memory for an image of %zu bytes",
                          size);
-    column_builder_borrow(&reader->columns[DATA], room, size + 1);
+    column_builder_borrow(&reader->columns[IMAGE_DATA], room, size + 1);
     return OK;
 }
 
@@ -124,42 +138,62 @@ static enum error_code read_file(const struct extent *extent, unsigned char *roo
     return code;
 }
 
-static void note_bad(struct image_reader *reader, const struct extent *extent,
-                     const struct origin *origin, const char *reason, const char *detail,
-                     const unsigned char *data, size_t size)
+static void note_bad(struct image_reader *reader, const struct image_record *record,
+                     const struct origin *origin, const char *reason, const char *detail)
 {
-    struct note note = {.bad = {.origin = *origin,
-                                .key = extent->name,
-                                .key_size = strlen(extent->name),
-                                .reason = reason,
-                                .detail = detail,
-                                .excerpt_size = size < EXCERPT_MAX ? size : EXCERPT_MAX}};
-    memcpy(note.excerpt, data, note.bad.excerpt_size);
+    size_t size = record->size;
+    struct note note = {
+        .bad = {.origin = *origin,
+                .key_size = strlen(record->key),
+                .reason = reason,
+                .detail = detail,
+                .excerpt_size = size < EXCERPT_MAX ? size : (size_t)EXCERPT_MAX},
+        .key = reader->texts.size};
+    if (note.bad.excerpt_size > 0)
+        memcpy(note.excerpt, record->data, note.bad.excerpt_size);
+    bytes_put(&reader->texts, record->key, note.bad.key_size);
     bytes_put(&reader->notes, &note, sizeof note);
 }
 
-static void put_row(struct image_reader *reader, const struct extent *extent,
-                    const struct origin *origin, size_t size,
-                    const struct image_header *header)
+unsigned char *image_reader_room(struct image_reader *reader, size_t size)
 {
+    return column_builder_begin_row(&reader->columns[IMAGE_DATA], size);
+}
+
+bool image_reader_put(struct image_reader *reader, const struct image_record *record)
+{
+    struct image_header header;
+    const char *reason = record->reason, *detail = record->detail;
+    struct origin origin = {.file = record->file,
+                            .ordinal = reader->ordinal++,
+                            .offset = record->offset,
+                            .size = record->source};
+    if (!reason)
+        reason = image_header_read(record->data, record->size, &header, &detail);
+    if (reason) {
+        note_bad(reader, record, &origin, reason, detail);
+        return false;
+    }
     uint32_t width, height;
-    const char *format = image_format_name(header->format);
-    image_upright_size(header, &width, &height);
+    const char *format = image_format_name(header.format);
+    image_upright_size(&header, &width, &height);
     int64_t numbers[2] = {width, height};
-    column_builder_end_row(&reader->columns[DATA], size);
-    column_builder_put(&reader->columns[KEY], extent->name, strlen(extent->name));
-    column_builder_put(&reader->columns[WIDTH], &numbers[0], sizeof numbers[0]);
-    column_builder_put(&reader->columns[HEIGHT], &numbers[1], sizeof numbers[1]);
-    column_builder_put(&reader->columns[FORMAT], format, strlen(format));
-    bytes_put(&reader->origins, origin, sizeof *origin);
+    struct column_builder *columns = reader->columns;
+    column_builder_end_row(&columns[IMAGE_DATA], record->size);
+    column_builder_put(&columns[IMAGE_KEY], record->key, strlen(record->key));
+    column_builder_put(&columns[IMAGE_WIDTH], &numbers[0], sizeof numbers[0]);
+    column_builder_put(&columns[IMAGE_HEIGHT], &numbers[1], sizeof numbers[1]);
+    column_builder_put(&columns[IMAGE_FORMAT], format, strlen(format));
+    bytes_put(&reader->origins, &origin, sizeof origin);
     reader->pixels += (uint64_t)width * height;
+    return true;
 }
 
 /* Why the bytes cannot be the image that was written, or NULL. */
 static const char *fault_of(const struct image_reader *reader,
                             const struct extent *extent, uint64_t size)
 {
-    if (size > reader->max_record || (extent->data && extent->oversize_count > 0))
+    if (size > reader->input->max_record || (extent->data && extent->oversize_count > 0))
         return "too_long";
     if (extent->fault == STREAM_CORRUPT)
         return "corrupt_input";
@@ -171,13 +205,15 @@ static enum error_code put_file(struct image_reader *reader, const struct extent
                                 struct error *error)
 {
     size_t size = bytes_wanted(reader, extent);
-    unsigned char *room = column_builder_begin_row(&reader->columns[DATA], size);
-    struct image_header header;
-    const char *detail = NULL;
-    struct origin origin = {.file = extent->file, .ordinal = reader->ordinal};
-    origin.size = extent->data ? extent->data_size : extent->end;
+    unsigned char *room = image_reader_room(reader, size);
+    struct image_record record = {.key = extent->name,
+                                  .file = extent->file,
+                                  .source =
+                                      extent->data ? extent->data_size : extent->end,
+                                  .data = room,
+                                  .size = size};
     if (extent->data && extent->oversize_count > 0)
-        origin.size = extent->oversize[1];
+        record.source = extent->oversize[1];
     if (!room)
         return error_set(error, ERROR_MEMORY, "no memory for an image of %zu bytes",
                          size);
@@ -188,14 +224,8 @@ static enum error_code put_file(struct image_reader *reader, const struct extent
         code = read_file(extent, room, size, error);
     if (code != OK)
         return code;
-    reader->ordinal++;
-    const char *reason = fault_of(reader, extent, origin.size);
-    if (!reason)
-        reason = image_header_read(room, size, &header, &detail);
-    if (reason)
-        note_bad(reader, extent, &origin, reason, detail, room, size);
-    else
-        put_row(reader, extent, &origin, size, &header);
+    record.reason = fault_of(reader, extent, record.source);
+    (void)image_reader_put(reader, &record);
     return OK;
 }
 
@@ -205,18 +235,21 @@ static struct batch *make_batch(const struct image_reader *reader, struct arena 
     struct batch *batch = ARENA_NEW(arena, struct batch, 1);
     uint32_t count = (uint32_t)(reader->origins.size / sizeof(struct origin));
     struct origin *origins = ARENA_RAW(arena, struct origin, count);
-    const struct column **columns = ARENA_NEW(arena, const struct column *, COLUMNS);
+    const struct column **columns =
+        ARENA_NEW(arena, const struct column *, reader->column_count);
     if (!batch || !origins || !columns || reader->origins.is_bad)
         return NULL;
     if (count > 0)
         memcpy(origins, reader->origins.data, count * sizeof *origins);
-    for (int i = 0; i < COLUMNS; i++) {
+    for (uint32_t i = 0; i < reader->column_count; i++) {
         columns[i] = column_builder_finish(&reader->columns[i], arena);
         if (!columns[i])
             return NULL;
     }
-    *batch = (struct batch){
-        .count = count, .column_count = COLUMNS, .origins = origins, .columns = columns};
+    *batch = (struct batch){.count = count,
+                            .column_count = reader->column_count,
+                            .origins = origins,
+                            .columns = columns};
     return batch;
 }
 
@@ -227,12 +260,15 @@ static bool make_bad(const struct image_reader *reader, struct arena *arena,
     size_t count = reader->notes.size / sizeof(struct note);
     struct bad_record *bad = ARENA_RAW(arena, struct bad_record, count);
     struct note *notes = ARENA_RAW(arena, struct note, count);
-    if (!bad || !notes || reader->notes.is_bad)
+    const char *texts = (const char *)reader->texts.data;
+    const char *keys = arena_copy_text(arena, texts ? texts : "", reader->texts.size);
+    if (!bad || !notes || !keys || reader->notes.is_bad || reader->texts.is_bad)
         return false;
     if (count > 0)
         memcpy(notes, reader->notes.data, reader->notes.size);
     for (size_t i = 0; i < count; i++) {
         bad[i] = notes[i].bad;
+        bad[i].key = keys + notes[i].key;
         bad[i].excerpt = notes[i].excerpt;
     }
     result->bad = bad;
@@ -240,22 +276,12 @@ static bool make_bad(const struct image_reader *reader, struct arena *arena,
     return true;
 }
 
-enum error_code image_reader_next(struct image_reader *reader, uint32_t max_records,
-                                  struct arena *arena, struct reader_result *result,
-                                  struct error *error)
+/* Put files into the batch until it is full. */
+static enum error_code fill(struct image_reader *reader, uint32_t max_records,
+                            struct arena *arena, struct error *error)
 {
-    struct reader_result found = {0};
-    bytes_reset(&reader->origins);
-    bytes_reset(&reader->notes);
-    for (int i = 0; i < COLUMNS; i++)
-        column_builder_reset(&reader->columns[i]);
-    reader->pixels = 0;
-    if (reader->next_extent == reader->extent_count) {
-        *result = found;
-        return OK;
-    }
     enum error_code code = lend_room(reader, arena, error);
-    const struct bytes *data = &reader->columns[DATA].data;
+    const struct bytes *data = &reader->columns[IMAGE_DATA].data;
     for (uint32_t count = 0; code == OK && reader->next_extent < reader->extent_count;
          count++) {
         const struct extent *extent = &reader->extents[reader->next_extent];
@@ -265,10 +291,36 @@ enum error_code image_reader_next(struct image_reader *reader, uint32_t max_reco
         code = put_file(reader, extent, error);
         reader->next_extent += code == OK;
     }
+    return code;
+}
+
+enum error_code image_reader_next(struct image_reader *reader, uint32_t max_records,
+                                  struct arena *arena, struct reader_result *result,
+                                  struct error *error)
+{
+    struct reader_result found = {0};
+    bytes_reset(&reader->origins);
+    bytes_reset(&reader->notes);
+    bytes_reset(&reader->texts);
+    for (uint32_t i = 0; i < reader->column_count; i++)
+        column_builder_reset(&reader->columns[i]);
+    reader->pixels = reader->separators = 0;
+    if (reader->next_extent == reader->extent_count) {
+        *result = found;
+        return OK;
+    }
+    enum error_code code = reader->input->format == FORMAT_TAR
+                               ? tar_reader_fill(reader, max_records, arena, error)
+                               : fill(reader, max_records, arena, error);
     if (code != OK)
         return code;
+    const struct bytes *data = &reader->columns[IMAGE_DATA].data;
     arena_trim(arena, data->data, data->size);
-    found.batch = make_batch(reader, arena);
+    found.separator_bytes = reader->separators;
+    if (reader->origins.size + reader->notes.size + reader->separators > 0)
+        found.batch = make_batch(reader, arena);
+    else
+        return image_reader_next(reader, max_records, arena, result, error);
     if (!found.batch || !make_bad(reader, arena, &found))
         return error_set(error, ERROR_MEMORY, "no memory for a batch of images");
     *result = found;

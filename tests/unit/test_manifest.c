@@ -278,6 +278,9 @@ static void empty_images_are_in_a_shard_and_images_are_never_cut(void **state)
     assert_int_equal(manifest->runs[2].kind, RUN_GROUP);
     assert_int_equal(build(place, "photos", NULL, FORMAT_TEXT, 1000), OK);
     assert_int_equal(place->manifest.run_count, 1);
+    assert_int_equal(build(place, "photos", NULL, FORMAT_TAR, 10000), OK);
+    assert_int_equal(place->manifest.run_count, 1);
+    assert_int_equal(place->manifest.runs[0].kind, RUN_STREAM);
     for (int i = 0; i < 1030; i++) {
         char name[40];
         (void)snprintf(name, sizeof name, "many/%04d.jpg", i);
