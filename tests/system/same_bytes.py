@@ -1,9 +1,11 @@
 """same_bytes.py - the same digest for executors, shard sizes, transports and retold input"""
 # time limit: 900 s
+import io
 import os
 import random
 import shutil
 import sys
+import tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import system_lib as lib
@@ -94,6 +96,18 @@ MERGES = """  - merge_boxes: {method: nmm, metric: ios, threshold: 0.8}
   - merge_boxes: {method: nmw, threshold: 0.4, columns: [others, boxes], weights: [1, 2]}
   - merge_boxes: {method: wbf, threshold: 0.3, columns: [boxes, others], fusion: absent_model}
   - merge_boxes: {threshold: 0.2}"""
+
+IMAGES = """name: images
+input: {paths: [%s], format: %s}
+shard: {bytes: 8KiB}
+stages:
+  - phash
+  - image_stats
+  - resize: {width: 40, height: 30, fit: cover, filter: lanczos}
+  - resize: {column: image, into: small, scale: 0.5, output: jpeg}
+output: {columns: [key, width, height, format, phash, sharpness, contrast, image, small]}
+store: {volume: 256KiB, seal: 300ms}
+"""
 
 
 class Sameness:
@@ -248,6 +262,31 @@ def compare_boxes(work):
         work.equal(same.digests["1 executor"], known, "boxes: the digest is the same everywhere")
 
 
+def compare_images(work):
+    """The same pictures in a folder and in a tar file, and some that are damaged."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for number in range(130):
+            content = lib.png(30 + number, 140 - number, number)
+            if number % 10 == 9:
+                content = content[:len(content) // 2]
+            work.write("pictures/%03d.png" % number, content)
+            info = tarfile.TarInfo("%03d.png" % number)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    work.write("tars/a.tar", out.getvalue())
+    for form, path in (("images", "pictures"), ("tar", "tars")):
+        same = Sameness(work, "pictures-" + form,
+                        IMAGES % (lib.json.dumps(work.path(path)), form))
+        same.run("1 executor", "--executors", "1")
+        same.run("3 executors", "--executors", "3")
+        same.run("shards of 1KiB, two workers", "--workers", "2", "--executors", "2", "--set",
+                 "shard.bytes=1KiB")
+        same.run("one shard", "--set", "shard.bytes=16MiB")
+        same.tcp()
+        same.mpi(3, "--executors", "1")
+
+
 def compare_real(work):
     """Real documents with a real vocabulary, where they are."""
     shared, path = lib.shared_data(), lib.real_vocabulary()
@@ -280,6 +319,7 @@ def main():
     compare_two_phases(work, paths, words)
     compare_training(work, paths, words)
     compare_boxes(work)
+    compare_images(work)
     compare_real(work)
     work.finish()
 
