@@ -205,14 +205,14 @@ static enum error_code jpeg_rows(void *state, unsigned char *rows, size_t stride
 {
     struct jpeg *jpeg = state;
     JSAMPROW lines[ROWS_MAX];
-    unsigned most = jpeg->inks ? 1 : ROWS_MAX;
+    unsigned most = jpeg->inks ? 1 : ROWS_MAX, wanted = count < most ? count : most;
     if (setjmp(jpeg->failure.jump))
         return failed(&jpeg->failure, fault);
-    for (unsigned i = 0; i < most; i++)
-        lines[i] = rows + (i < count ? i : 0) * stride;
+    for (unsigned i = 0; i < wanted; i++)
+        lines[i] = rows + i * stride;
     if (jpeg->inks)
         lines[0] = jpeg->inks;
-    *got = jpeg_read_scanlines(&jpeg->info, lines, count < most ? count : most);
+    *got = jpeg_read_scanlines(&jpeg->info, lines, wanted);
     if (jpeg->inks && *got > 0)
         mix_inks(jpeg->inks, jpeg->info.output_width, rows);
     return OK;

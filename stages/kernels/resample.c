@@ -115,11 +115,11 @@ bool resample_weights_create(uint32_t from, uint32_t to, enum resample_filter fi
 {
     uint32_t width = width_of(from, to, filter);
     *weights = (struct resample_weights){
-        .count = to, .width = width, .padded = (width + 3) / 4 * 4};
+        .count = to, .width = width, .padded = (width + 15) / 16 * 16};
     double *values = calloc((size_t)width + 2, sizeof *values);
     weights->spans = calloc(to, sizeof *weights->spans);
     weights->weights = calloc(to, width * sizeof *weights->weights);
-    weights->halves = calloc(to, 2 * weights->padded * sizeof *weights->halves);
+    weights->halves = calloc(to, (size_t)2 * weights->padded * sizeof *weights->halves);
     if (!values || !weights->spans || !weights->weights || !weights->halves) {
         free(values);
         resample_weights_clear(weights);

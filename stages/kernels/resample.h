@@ -29,7 +29,7 @@ struct resample_weights {
     /* The same as (count, 2, padded): their upper parts, then their lower 11 bits; owned.
      * Sixteen bits hold either, and products of such are summed two at a time. */
     int16_t *halves;
-    uint32_t count, width, padded; /* padded: a multiple of 4, the rest zeros */
+    uint32_t count, width, padded; /* padded: a multiple of 16, the rest zeros */
 };
 /* False: no memory. */
 bool resample_weights_create(uint32_t from, uint32_t to, enum resample_filter filter,

@@ -66,13 +66,46 @@ KERNEL INLINE uint32_t to_bytes(struct sums sums)
     return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(words, words));
 }
 
+/* One channel: sixteen neighbours at a time. */
+KERNEL static void across_one(const unsigned char *row, uint32_t from_width,
+                              const struct resample_weights *weights, unsigned char *out)
+{
+    for (uint32_t i = 0; i < weights->count; i++) {
+        struct resample_span span = weights->spans[i];
+        const int16_t *upper = weights->halves + (size_t)i * 2 * weights->padded;
+        const int16_t *lower = upper + weights->padded;
+        struct sums sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        for (uint32_t k = 0; k < span.used; k += LOADED) {
+            unsigned char last[LOADED] = {0};
+            size_t at = (size_t)span.begin + k, left = from_width - at;
+            const unsigned char *from = row + at;
+            if (left < LOADED)
+                from = memcpy(last, from, left);
+            __m256i words = _mm256_cvtepu8_epi16(
+                _mm_loadu_si128((const __m128i *)(const void *)from));
+            __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(upper + k));
+            __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)(lower + k));
+            sums.upper = _mm256_add_epi32(sums.upper, _mm256_madd_epi16(words, high));
+            sums.lower = _mm256_add_epi32(sums.lower, _mm256_madd_epi16(words, low));
+        }
+        __m256i all = _mm256_add_epi32(_mm256_slli_epi32(sums.upper, LOWER), sums.lower);
+        __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+        int32_t sum = _mm_cvtsi128_si32(four) + (1 << (FRACTION - 1));
+        int32_t value = sum < 0 ? 0 : sum >> FRACTION;
+        out[i] = (unsigned char)(value > 255 ? 255 : value);
+    }
+}
+
 KERNEL static void across_avx2(const unsigned char *row, uint32_t from_width,
                                uint32_t channels, const struct resample_weights *weights,
                                unsigned char *out)
 {
     size_t size = (size_t)from_width * 3;
     if (channels != 3) {
-        resample_plain.across(row, from_width, channels, weights, out);
+        across_one(row, from_width, weights, out);
         return;
     }
     for (uint32_t i = 0; i < weights->count; i++, out += 3) {
@@ -107,7 +140,7 @@ KERNEL static void down_avx2(const unsigned char *const *rows, const int32_t *we
         __m256i sums[4] = {half, half, half, half};
         for (uint32_t k = 0; k < used; k++) {
             __m256i weight = _mm256_set1_epi32(weights[k]);
-            for (int i = 0; i < 4; i++) {
+            for (size_t i = 0; i < 4; i++) {
                 __m128i bytes =
                     _mm_loadl_epi64((const __m128i *)(const void *)(rows[k] + x + 8 * i));
                 sums[i] = _mm256_add_epi32(

@@ -24,10 +24,10 @@ static void check(const uint8_t *data, size_t size, bool keeps_damaged, uint32_t
         if (pixels == 0 || pixels > rules.max_pixels || room.size != 3 * pixels ||
             (picture.is_damaged && !keeps_damaged))
             abort();
-    } else if (code != ERROR_RECORD && code != ERROR_MEMORY) {
-        abort();
-    } else if (code == ERROR_RECORD && (!fault.reason || !memchr(fault.detail, 0, 200))) {
-        abort();
+    } else {
+        bool is_told = fault.reason && memchr(fault.detail, 0, sizeof fault.detail);
+        if (code != ERROR_MEMORY && (code != ERROR_RECORD || !is_told))
+            abort();
     }
     bytes_clear(&room);
 }
