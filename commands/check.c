@@ -125,10 +125,12 @@ static void print_shards(const struct phase_spec *phase, const struct manifest *
     if (streams == 0)
         (void)snprintf(text, sizeof text, "%llu of %s", (unsigned long long)known, size);
     else
-        (void)snprintf(text, sizeof text,
-                       "%llu of %s, and those of %u compressed %s, cut while read",
-                       (unsigned long long)known, size, (unsigned)streams,
-                       streams == 1 ? "file" : "files");
+        (void)snprintf(
+            text, sizeof text, "%llu of %s, and those of %u %s, cut while read",
+            (unsigned long long)known, size, (unsigned)streams,
+            phase->input.format == FORMAT_TAR ? streams == 1 ? "tar file" : "tar files"
+            : streams == 1                    ? "compressed file"
+                                              : "compressed files");
     print_field("shards", text);
 }
 
