@@ -31,9 +31,10 @@ static bool read_number(const unsigned char *field, size_t size, uint64_t *value
     uint64_t sum = 0;
     size_t i = 0;
     if (field[0] & 0x80) {
-        if (field[0] != 0x80 || !is_zero(field + 1, size - 9))
+        size_t first = size > 8 ? size - 8 : 1; /* no more fits */
+        if (field[0] != 0x80 || !is_zero(field + 1, first - 1))
             return false;
-        for (i = size - 8; i < size; i++)
+        for (i = first; i < size; i++)
             sum = sum << 8 | field[i];
         *value = sum;
         return sum < UINT64_MAX / 2;

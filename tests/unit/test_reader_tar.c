@@ -395,6 +395,17 @@ static void a_size_beyond_all_bounds_is_borne(void **state)
     assert_int_equal(tar_look(tar.data, tar.size, true, &unit), TAR_JUNK);
     assert_int_equal(tar_look(tar.data, 100, false, &unit), TAR_MORE);
     bytes_clear(&tar);
+    /* A checksum in that form has fewer than eight bytes. */
+    unsigned char *block = calloc(1, 512);
+    assert_non_null(block);
+    block[0] = 'n';
+    block[148] = 0x80;
+    assert_int_equal(tar_look(block, 512, true, &unit), TAR_JUNK);
+    unsigned sum = 'n' + 8 * ' ';
+    block[154] = (unsigned char)(sum >> 8);
+    block[155] = (unsigned char)sum;
+    assert_int_equal(tar_look(block, 512, true, &unit), TAR_FILE);
+    free(block);
 }
 
 #define TEST(name) cmocka_unit_test(name)
