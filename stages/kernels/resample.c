@@ -12,10 +12,22 @@ enum { FRACTION = 22, LOWER = 11 };
 static double sine_of_pi(double t)
 {
     static const double pi = 3.14159265358979323846;
+    /* 1 / k! with the signs of the sine, from k = 23 down to 3. */
+    static const double series[] = {-1 / 25852016738884976640000.0,
+                                    1 / 51090942171709440000.0,
+                                    -1 / 121645100408832000.0,
+                                    1 / 355687428096000.0,
+                                    -1 / 1307674368000.0,
+                                    1 / 6227020800.0,
+                                    -1 / 39916800.0,
+                                    1 / 362880.0,
+                                    -1 / 5040.0,
+                                    1 / 120.0,
+                                    -1 / 6.0};
     int64_t whole = (int64_t)(t < 0 ? t - 0.5 : t + 0.5);
     double y = pi * (t - (double)whole), square = y * y, sum = 0;
-    for (int k = 25; k >= 3; k -= 2)
-        sum = -(1 + sum) * square / (k * (k - 1));
+    for (size_t i = 0; i < sizeof series / sizeof *series; i++)
+        sum = (sum + series[i]) * square;
     sum = y + y * sum;
     return whole % 2 ? -sum : sum;
 }
