@@ -89,8 +89,8 @@ $(1)/$(MPI_SOURCES:.c=.o): private CFLAGS += $$(MPI_CFLAGS)
 $(1)/tests/%.o: private DEFINES += -DWITH_PCRE2
 
 # The one place that knows where it is installed.
-$(1)/core/transport_loader.o: private DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
-$(1)/core/transport_loader.o: $(1)/prefix
+$(1)/core/module_path.o: private DEFINES += -DMILLRACE_LIBDIR='"$$(PREFIX)/lib"'
+$(1)/core/module_path.o: $(1)/prefix
 $(1)/prefix: FORCE
 	@mkdir -p $$(@D)
 	@echo '$$(PREFIX)' | cmp -s - $$@ || echo '$$(PREFIX)' >$$@

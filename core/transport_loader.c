@@ -3,17 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/platform.h"
+#include "core/module_path.h"
 #include "core/transport.h"
 #include "core/transport_mpi.h"
 
-#ifndef MILLRACE_LIBDIR /* set by a build that installs elsewhere */
-#define MILLRACE_LIBDIR "/usr/local/lib"
-#endif
-
-enum { PATH_SIZE = 4096 };
 static const char module_name[] = "millrace-mpi.so";
 
 bool transport_mpi_is_launched(void)
@@ -28,37 +22,24 @@ bool transport_mpi_is_launched(void)
     return false;
 }
 
-/* "FOLDER/MIDDLE/millrace-mpi.so" into `path`; is there such a file? */
-static bool is_there(const char *folder, const char *middle, char *path)
+static enum error_code find_module(char path[MODULE_PATH_SIZE], struct error *error)
 {
-    int size = snprintf(path, PATH_SIZE, "%s%s/%s", folder, middle, module_name);
-    return size > 0 && size < PATH_SIZE && access(path, R_OK) == 0;
-}
-
-static enum error_code find_module(char *path, struct error *error)
-{
-    char folder[PATH_SIZE];
     const char *wanted = getenv("MILLRACE_MPI_MODULE");
     if (wanted && *wanted) {
-        int size = snprintf(path, PATH_SIZE, "%s", wanted);
-        return size < PATH_SIZE
+        int size = snprintf(path, MODULE_PATH_SIZE, "%s", wanted);
+        return size < MODULE_PATH_SIZE
                    ? OK
                    : error_set(error, ERROR_IO, "MILLRACE_MPI_MODULE is too long");
     }
-    enum error_code code = platform_executable(folder, sizeof folder, error);
-    if (code != OK)
+    bool is_found;
+    enum error_code code = module_path_find(module_name, NULL, path, &is_found, error);
+    if (code != OK || is_found)
         return code;
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = 0;
-    if (is_there(folder, "", path) || is_there(folder, "/../lib/millrace", path) ||
-        is_there(MILLRACE_LIBDIR, "/millrace", path))
-        return OK;
     return error_set(error, ERROR_IO,
-                     "there is no %s beside the executable (%.200s) nor in %s/millrace: "
+                     "there is no %s beside the executable nor in %s: "
                      "build it with \"make\" where MPI is installed, or name it in "
                      "MILLRACE_MPI_MODULE",
-                     module_name, folder, MILLRACE_LIBDIR);
+                     module_name, module_path_installed());
 }
 
 /* The module stays open to the end of the process: MPI cannot be unloaded. RTLD_GLOBAL,
@@ -66,7 +47,7 @@ static enum error_code find_module(char *path, struct error *error)
 enum error_code transport_mpi_load(const struct transport_type **type,
                                    struct mpi_world *world, struct error *error)
 {
-    char path[PATH_SIZE];
+    char path[MODULE_PATH_SIZE];
     enum error_code code = find_module(path, error);
     if (code != OK)
         return code;
