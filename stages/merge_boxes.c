@@ -355,7 +355,7 @@ static enum error_code merge_boxes_process(struct stage *self, const struct batc
 
 const struct stage_type stage_merge_boxes = {
     .name = "merge_boxes",
-    .summary = "Merge the boxes that a detector, or several, found of one object",
+    .summary = "Merge the boxes that detectors found of one object",
     .description =
         "Replaces the column boxes, or adds it, with what the boxes of each record are "
         "merged to: the best first, those of equal scores by x1, y1, x2 and y2. nms, nmm "

@@ -33,7 +33,7 @@ static size_t slot_of(struct word_key key, const char *word)
 
 static void put(struct word_cache *cache, const char *word, uint32_t first, size_t count)
 {
-    uint32_t ids[32];
+    uint32_t ids[WORD_LARGE_IDS + 1];
     struct word_key key = key_of(word);
     for (size_t i = 0; i < count; i++)
         ids[i] = first + (uint32_t)i;
