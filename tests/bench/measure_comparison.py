@@ -161,9 +161,11 @@ def measure_pipelines(what, found, rounds, ids):
 
 
 def table_of(groups, corpus, load):
+    runs = [len(contender.runs) for _, found in groups for contender in found]
     lines = [f"The corpus: {os.path.getsize(corpus) / 1e6:.0f} MB of compressed JSON lines; "
-             f"{CORES} cores, load average {load:.1f} at the beginning; medians of "
-             f"{len(groups[0][1][0].runs)}.", "",
+             f"{CORES} cores, load average",
+             f"{load:.1f} at the beginning; medians of {max(runs)} runs of ours, "
+             f"{min(runs)} to {max(runs)} of the others.", "",
              "| pipeline | wall | CPU | wall, times ours |", "|---|---|---|---|"]
     commands = []
     for what, found in groups:
