@@ -14,31 +14,12 @@ bool split_has_avx2(void)
     return CPU_SUPPORTS("avx2") && CPU_SUPPORTS("bmi2") && CPU_SUPPORTS("popcnt");
 }
 
-/* A class of ASCII is one or two rows of sixteen bytes (the upper four bits) with some of
- * their columns (the lower four): a bit for each. */
-enum {
-    ROW_LINES = 1 << 0,  /* 0A 0D */
-    ROW_TABS = 1 << 1,   /* 09 0B 0C */
-    ROW_BLANK = 1 << 2,  /* 20 */
-    ROW_DIGITS = 1 << 3, /* 30 to 39 */
-    ROW_AO = 1 << 4,     /* 41 to 4F */
-    ROW_PZ = 1 << 5,     /* 50 to 5A */
-    ROW_ao = 1 << 6,     /* 61 to 6F */
-    ROW_pz = 1 << 7      /* 70 to 7A */
-};
-
 KERNEL INLINE __m256i rows_of(__m256i bytes)
 {
-    enum { LETTERS = ROW_AO | ROW_ao | ROW_PZ | ROW_pz, FEW = ROW_DIGITS | LETTERS };
-    const __m256i columns = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        (char)(ROW_BLANK | ROW_DIGITS | ROW_PZ | ROW_pz), (char)FEW, (char)FEW, (char)FEW,
-        (char)FEW, (char)FEW, (char)FEW, (char)FEW, (char)FEW, (char)(ROW_TABS | FEW),
-        (char)(ROW_LINES | LETTERS), (char)(ROW_TABS | ROW_AO | ROW_ao),
-        (char)(ROW_TABS | ROW_AO | ROW_ao), (char)(ROW_LINES | ROW_AO | ROW_ao),
-        (char)(ROW_AO | ROW_ao), (char)(ROW_AO | ROW_ao)));
+    const __m256i columns = _mm256_broadcastsi128_si256(
+        _mm_loadu_si128((const __m128i *)(const void *)split_columns));
     const __m256i rows = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(ROW_LINES | ROW_TABS, 0, ROW_BLANK, ROW_DIGITS, ROW_AO, ROW_PZ,
-                      ROW_ao, (char)ROW_pz, 0, 0, 0, 0, 0, 0, 0, 0));
+        _mm_loadu_si128((const __m128i *)(const void *)split_rows));
     const __m256i four = _mm256_set1_epi8(0x0F);
     __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), four);
     __m256i lower = _mm256_and_si256(bytes, four);

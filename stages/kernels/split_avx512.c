@@ -15,31 +15,12 @@ bool split_has_avx512(void)
            CPU_SUPPORTS("avx512vl") && CPU_SUPPORTS("bmi2");
 }
 
-/* A class of ASCII is one or two rows of sixteen bytes (the upper four bits) with some of
- * their columns (the lower four): a bit for each. */
-enum {
-    ROW_LINES = 1 << 0,  /* 0A 0D */
-    ROW_TABS = 1 << 1,   /* 09 0B 0C */
-    ROW_BLANK = 1 << 2,  /* 20 */
-    ROW_DIGITS = 1 << 3, /* 30 to 39 */
-    ROW_AO = 1 << 4,     /* 41 to 4F */
-    ROW_PZ = 1 << 5,     /* 50 to 5A */
-    ROW_ao = 1 << 6,     /* 61 to 6F */
-    ROW_pz = 1 << 7      /* 70 to 7A */
-};
-
 KERNEL INLINE __m512i rows_of(__m512i bytes)
 {
-    enum { LETTERS = ROW_AO | ROW_ao | ROW_PZ | ROW_pz, FEW = ROW_DIGITS | LETTERS };
-    const __m512i columns = _mm512_broadcast_i32x4(_mm_setr_epi8(
-        (char)(ROW_BLANK | ROW_DIGITS | ROW_PZ | ROW_pz), (char)FEW, (char)FEW, (char)FEW,
-        (char)FEW, (char)FEW, (char)FEW, (char)FEW, (char)FEW, (char)(ROW_TABS | FEW),
-        (char)(ROW_LINES | LETTERS), (char)(ROW_TABS | ROW_AO | ROW_ao),
-        (char)(ROW_TABS | ROW_AO | ROW_ao), (char)(ROW_LINES | ROW_AO | ROW_ao),
-        (char)(ROW_AO | ROW_ao), (char)(ROW_AO | ROW_ao)));
+    const __m512i columns = _mm512_broadcast_i32x4(
+        _mm_loadu_si128((const __m128i *)(const void *)split_columns));
     const __m512i rows = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(ROW_LINES | ROW_TABS, 0, ROW_BLANK, ROW_DIGITS, ROW_AO, ROW_PZ,
-                      ROW_ao, (char)ROW_pz, 0, 0, 0, 0, 0, 0, 0, 0));
+        _mm_loadu_si128((const __m128i *)(const void *)split_rows));
     const __m512i four = _mm512_set1_epi8(0x0F);
     __m512i upper = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), four);
     __m512i lower = _mm512_and_si512(bytes, four);

@@ -14,6 +14,45 @@
 #include "stages/kernels/split_masks.h"
 #include "stages/kernels/split_parts.h"
 
+/* A class of ASCII is one or two rows of sixteen bytes (the upper four bits) with some of
+ * their columns (the lower four): a bit for each. */
+enum {
+    ROW_LINES = 1 << 0,  /* 0A 0D */
+    ROW_TABS = 1 << 1,   /* 09 0B 0C */
+    ROW_BLANK = 1 << 2,  /* 20 */
+    ROW_DIGITS = 1 << 3, /* 30 to 39 */
+    ROW_AO = 1 << 4,     /* 41 to 4F */
+    ROW_PZ = 1 << 5,     /* 50 to 5A */
+    ROW_ao = 1 << 6,     /* 61 to 6F */
+    ROW_pz = 1 << 7      /* 70 to 7A */
+};
+
+enum {
+    ROW_LETTERS = ROW_AO | ROW_ao | ROW_PZ | ROW_pz,
+    ROW_FEW = ROW_DIGITS | ROW_LETTERS
+};
+
+/* The bits that a byte's upper four bits may have, and its lower four: it has those that are
+ * in both. */
+static const unsigned char split_rows[16] = {
+    ROW_LINES | ROW_TABS, 0, ROW_BLANK, ROW_DIGITS, ROW_AO, ROW_PZ, ROW_ao, ROW_pz};
+static const unsigned char split_columns[16] = {ROW_BLANK | ROW_DIGITS | ROW_PZ | ROW_pz,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_FEW,
+                                                ROW_TABS | ROW_FEW,
+                                                ROW_LINES | ROW_LETTERS,
+                                                ROW_TABS | ROW_AO | ROW_ao,
+                                                ROW_TABS | ROW_AO | ROW_ao,
+                                                ROW_LINES | ROW_AO | ROW_ao,
+                                                ROW_AO | ROW_ao,
+                                                ROW_AO | ROW_ao};
+
 struct split_variant {
     /* Masks of ASCII bytes and of `sure` characters; the bytes of 128 and more among the
      * others come back as `wide`. */
