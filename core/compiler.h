@@ -7,8 +7,6 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PREFETCH(address) __builtin_prefetch(address)
 #define TRAILING_ZEROS(value) ((unsigned)__builtin_ctzll(value)) /* value != 0 */
-#define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
-
 #define LEADING_ZEROS(value) ((unsigned)__builtin_clzll(value)) /* value != 0 */
 #define COUNT_ONES(value) ((unsigned)__builtin_popcountll(value))
 #define INLINE static inline __attribute__((always_inline))
