@@ -354,7 +354,8 @@ static enum error_code check_coordinator(struct worker *worker, int64_t now_ms,
         return error_set(error, ERROR_CLOSED, "the coordinator is gone");
     if (stop_signal_count() && (!worker->pipeline || now_ms - worker->heard_ms > STOP_MS))
         return error_set(error, ERROR_CLOSED, "stopped by a signal");
-    if (!worker->pipeline)
+    /* A rank that was never welcomed has nowhere else to look, and is as lost as others. */
+    if (!worker->pipeline && !worker->settings->is_rank)
         return check_endpoint(worker, now_ms, error);
     int64_t limit_ms = worker->welcome.silence_ms * LOST_FACTOR;
     if (worker->settings->is_rank && limit_ms < RANK_LOST_MS)
