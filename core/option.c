@@ -57,6 +57,7 @@ static void describe_wanted(const struct option_spec *spec, char *text, size_t s
         [OPTION_CHOICE] = "",
         [OPTION_TEXT_LIST] = "a list such as [a, b]",
         [OPTION_REAL_LIST] = "a list of numbers such as [1, 0.5]",
+        [OPTION_REAL_PAIRS] = "a list of pairs such as [[0, 90], [75, 0]]",
         [OPTION_GROUP] = "a map",
         [OPTION_NODE] = "",
     };
@@ -325,14 +326,12 @@ static bool take_text_list(const struct context *context, const struct option_sp
     return is_good;
 }
 
-static bool take_real_list(const struct context *context, const struct option_spec *spec,
-                           const struct yaml_node *node, struct real_list *field)
+/* The numbers of a list, to `items` (node->count). */
+static bool take_reals(const struct context *context, const struct option_spec *spec,
+                       const struct yaml_node *node, double *items)
 {
-    if (node->kind != YAML_LIST)
-        return report_type(context, spec, node);
-    double *items = ARENA_NEW(context->arena, double, node->count);
-    bool is_good = items != NULL;
-    for (size_t i = 0; items && i < node->count; i++) {
+    bool is_good = true;
+    for (size_t i = 0; i < node->count; i++) {
         const struct yaml_node *item = node->items[i];
         if (item->kind != YAML_SCALAR || item->is_quoted ||
             value_parse_real(item->text, &items[i]))
@@ -340,10 +339,31 @@ static bool take_real_list(const struct context *context, const struct option_sp
         else if (!check_range(context, spec, item, items[i]))
             is_good = false;
     }
-    if (!items)
+    return is_good;
+}
+
+/* A list of numbers, or of lists of two of them. */
+static bool take_real_list(const struct context *context, const struct option_spec *spec,
+                           const struct yaml_node *node, struct real_list *field)
+{
+    size_t each = spec->type == OPTION_REAL_PAIRS ? 2 : 1;
+    if (node->kind != YAML_LIST)
+        return report_type(context, spec, node);
+    double *items = ARENA_NEW(context->arena, double, each * node->count);
+    if (!items) {
         diagnostics_add(context->diagnostics, node->where, "no memory for this list");
+        return false;
+    }
+    bool is_good = each == 2 || take_reals(context, spec, node, items);
+    for (size_t i = 0; each == 2 && i < node->count; i++) {
+        const struct yaml_node *pair = node->items[i];
+        if (pair->kind != YAML_LIST || pair->count != each)
+            is_good = report_item(context, spec, pair, "a pair such as [0, 90]");
+        else
+            is_good = take_reals(context, spec, pair, items + each * i) && is_good;
+    }
     if (is_good)
-        *field = (struct real_list){.items = items, .count = node->count};
+        *field = (struct real_list){.items = items, .count = each * node->count};
     return is_good;
 }
 
@@ -375,6 +395,7 @@ static bool take_value(const struct context *context, const struct option_spec *
     case OPTION_TEXT_LIST:
         return take_text_list(context, spec, node, field);
     case OPTION_REAL_LIST:
+    case OPTION_REAL_PAIRS:
         return take_real_list(context, spec, node, field);
     case OPTION_GROUP:
         return take_group(context, spec, node, field);
@@ -415,7 +436,8 @@ static bool take_initial(const struct context *context, const struct option_spec
             *(const char **)field = NULL;
         return true;
     }
-    bool is_list = spec->type == OPTION_TEXT_LIST || spec->type == OPTION_REAL_LIST;
+    bool is_list = spec->type == OPTION_TEXT_LIST || spec->type == OPTION_REAL_LIST ||
+                   spec->type == OPTION_REAL_PAIRS;
     struct yaml_node scalar = {
         .kind = YAML_SCALAR, .where = context->where, .text = spec->initial};
     const char *flow = spec->initial[0] ? spec->initial : "[]";

@@ -14,19 +14,20 @@ struct diagnostics;
 struct yaml_node;
 
 enum option_type {
-    OPTION_BOOL,      /* bool */
-    OPTION_INT,       /* int64_t */
-    OPTION_SIZE,      /* uint64_t bytes: 4096, 64KiB, 2MB */
-    OPTION_DURATION,  /* int64_t ms: 250ms, 90s, 15m, 4h */
-    OPTION_REAL,      /* double */
-    OPTION_TEXT,      /* const char *; NULL when left out and not required */
-    OPTION_PATH,      /* const char *, made absolute against the pipeline's folder; must
+    OPTION_BOOL,       /* bool */
+    OPTION_INT,        /* int64_t */
+    OPTION_SIZE,       /* uint64_t bytes: 4096, 64KiB, 2MB */
+    OPTION_DURATION,   /* int64_t ms: 250ms, 90s, 15m, 4h */
+    OPTION_REAL,       /* double */
+    OPTION_TEXT,       /* const char *; NULL when left out and not required */
+    OPTION_PATH,       /* const char *, made absolute against the pipeline's folder; must
                          exist, unless it is an artefact (phase:NAME/FILE) */
-    OPTION_CHOICE,    /* int: index into choices */
-    OPTION_TEXT_LIST, /* struct text_list */
-    OPTION_REAL_LIST, /* struct real_list */
-    OPTION_GROUP,     /* the struct that `group` describes, in place at offset */
-    OPTION_NODE       /* const struct yaml_node *: a section that the pipeline reads by
+    OPTION_CHOICE,     /* int: index into choices */
+    OPTION_TEXT_LIST,  /* struct text_list */
+    OPTION_REAL_LIST,  /* struct real_list */
+    OPTION_REAL_PAIRS, /* struct real_list of twice as many: [[0, 90], [75, 0]] */
+    OPTION_GROUP,      /* the struct that `group` describes, in place at offset */
+    OPTION_NODE        /* const struct yaml_node *: a section that the pipeline reads by
                          itself; NULL when left out. Not for stages */
 };
 

@@ -22,6 +22,7 @@ static void describe_value(const struct option_spec *spec, char *text, size_t si
         [OPTION_CHOICE] = "",
         [OPTION_TEXT_LIST] = "[TEXT, ...]",
         [OPTION_REAL_LIST] = "[NUMBER, ...]",
+        [OPTION_REAL_PAIRS] = "[[NUMBER, NUMBER], ...]",
         [OPTION_GROUP] = "{...}",
         [OPTION_NODE] = "...",
     };
@@ -101,12 +102,19 @@ static void print_man(FILE *file, const struct option_spec *specs)
 static const char *type_name(enum option_type type)
 {
     static const char *const names[] = {
-        [OPTION_BOOL] = "bool",           [OPTION_INT] = "int",
-        [OPTION_SIZE] = "size",           [OPTION_DURATION] = "duration",
-        [OPTION_REAL] = "real",           [OPTION_TEXT] = "text",
-        [OPTION_PATH] = "path",           [OPTION_CHOICE] = "choice",
-        [OPTION_TEXT_LIST] = "text_list", [OPTION_REAL_LIST] = "real_list",
-        [OPTION_GROUP] = "group",         [OPTION_NODE] = "section",
+        [OPTION_BOOL] = "bool",
+        [OPTION_INT] = "int",
+        [OPTION_SIZE] = "size",
+        [OPTION_DURATION] = "duration",
+        [OPTION_REAL] = "real",
+        [OPTION_TEXT] = "text",
+        [OPTION_PATH] = "path",
+        [OPTION_CHOICE] = "choice",
+        [OPTION_TEXT_LIST] = "text_list",
+        [OPTION_REAL_LIST] = "real_list",
+        [OPTION_REAL_PAIRS] = "real_pairs",
+        [OPTION_GROUP] = "group",
+        [OPTION_NODE] = "section",
     };
     return names[type];
 }

@@ -277,14 +277,17 @@ static void put_text_list(const struct text_list *list, struct bytes *yaml)
     put(yaml, "]");
 }
 
-static void put_real_list(const struct real_list *list, struct bytes *yaml)
+static void put_real_list(const struct real_list *list, bool is_of_pairs,
+                          struct bytes *yaml)
 {
     char number[40];
     put(yaml, "[");
     for (size_t i = 0; i < list->count; i++) {
         value_format_real(list->items[i], number, sizeof number);
         put(yaml, i ? ", " : "");
+        put(yaml, is_of_pairs && i % 2 == 0 ? "[" : "");
         put(yaml, number);
+        put(yaml, is_of_pairs && i % 2 == 1 ? "]" : "");
     }
     put(yaml, "]");
 }
@@ -343,7 +346,8 @@ bool option_put_value(const struct option_spec *spec, const void *target,
         put_text_list(field, yaml);
         return true;
     case OPTION_REAL_LIST:
-        put_real_list(field, yaml);
+    case OPTION_REAL_PAIRS:
+        put_real_list(field, spec->type == OPTION_REAL_PAIRS, yaml);
         return true;
     case OPTION_GROUP:
         put_group(spec->group, field, yaml);

@@ -64,6 +64,7 @@ static size_t field_size(enum option_type type)
         [OPTION_CHOICE] = sizeof(int),
         [OPTION_TEXT_LIST] = sizeof(struct text_list),
         [OPTION_REAL_LIST] = sizeof(struct real_list),
+        [OPTION_REAL_PAIRS] = sizeof(struct real_list),
         [OPTION_GROUP] = 1, /* its members are checked one by one */
         [OPTION_NODE] = 0,
     };

@@ -28,7 +28,7 @@ struct options {
     const char *text, *path;
     int form;
     struct text_list names;
-    struct real_list scales;
+    struct real_list scales, ranges;
     struct merge merge;
 };
 
@@ -106,6 +106,13 @@ static const struct option_spec specs[] = {{.name = "on",
                                             .min = 0,
                                             .max = 8,
                                             .help = "which scales"},
+                                           {.name = "ranges",
+                                            .type = OPTION_REAL_PAIRS,
+                                            .offset = offsetof(struct options, ranges),
+                                            .initial = "",
+                                            .min = 0,
+                                            .max = 1000,
+                                            .help = "which sizes"},
                                            {.name = "merge",
                                             .type = OPTION_GROUP,
                                             .offset = offsetof(struct options, merge),
@@ -167,6 +174,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_int_equal(options->form, 1);
     assert_int_equal(options->names.count, 0);
     assert_int_equal(options->scales.count, 2);
+    assert_int_equal(options->ranges.count, 0);
     assert_int_equal(options->merge.method, 0);
 }
 
@@ -178,6 +186,7 @@ static void every_type_is_read(void **state)
                       "{on: true, count: -5, wait: 1.5h, size: 1.5GiB, ratio: -2e-3,"
                       " text: 'a: b', path: etc/passwd, form: none,"
                       " names: [a, '', 7], scales: [0.5],"
+                      " ranges: [[0, 90], [75, 1e3]],"
                       " merge: {method: soft_nms, threshold: 1}}"));
     assert_true(options->is_on);
     assert_int_equal(options->count, -5);
@@ -191,6 +200,9 @@ static void every_type_is_read(void **state)
     assert_string_equal(options->names.items[1], "");
     assert_string_equal(options->names.items[2], "7");
     assert_int_equal(options->scales.count, 1);
+    assert_int_equal(options->ranges.count, 4);
+    assert_true(options->ranges.items[1] > 89.9 && options->ranges.items[1] < 90.1);
+    assert_true(options->ranges.items[3] > 999);
     assert_int_equal(options->merge.method, 1);
     assert_true(options->merge.threshold > 0.99);
 }
@@ -213,6 +225,23 @@ static void all_errors_are_told_in_one_go(void **state)
         "\"scales\" must be from 0 to 8, not 9",
         "an item of \"scales\" must be a number, not \"b\"",
         "unknown key \"treshold\" in \"merge\" of stage x; did you mean \"threshold\"?"};
+    size_t count = sizeof wanted / sizeof *wanted;
+    assert_int_equal(fixture->found.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(fixture->found.items[i].text, wanted[i]);
+}
+
+static void pairs_are_two_numbers_each(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_false(
+        parse(fixture, "{count: 1, ranges: [[1, 2], 3, [4], [5, x], [6, 1001]]}"));
+    diagnostics_sort(&fixture->found);
+    static const char *const wanted[] = {
+        "an item of \"ranges\" must be a pair such as [0, 90], not \"3\"",
+        "an item of \"ranges\" must be a pair such as [0, 90], not a list",
+        "an item of \"ranges\" must be a number, not \"x\"",
+        "\"ranges\" must be from 0 to 1000, not 1001"};
     size_t count = sizeof wanted / sizeof *wanted;
     assert_int_equal(fixture->found.count, count);
     for (size_t i = 0; i < count; i++)
@@ -375,7 +404,7 @@ static void json_help_is_json(void **state)
     assert_int_equal(root->count, sizeof specs / sizeof *specs - 1);
     assert_string_equal(yaml_get(root->items[1], "max")->text, "10");
     assert_int_equal(yaml_get(root->items[7], "choices")->count, 3);
-    assert_int_equal(yaml_get(root->items[10], "options")->count, 2);
+    assert_int_equal(yaml_get(root->items[11], "options")->count, 2);
 }
 
 int main(void)
@@ -384,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_left_out_has_its_default, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_type_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(pairs_are_two_numbers_each, setup, teardown),
         cmocka_unit_test_setup_teardown(all_errors_are_told_in_one_go, setup, teardown),
         cmocka_unit_test(sizes_are_exact),
         cmocka_unit_test(values_are_written_as_they_are_read),
