@@ -13,57 +13,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/lsan_interface.h>
-#endif
-
 #include "core/bytes.h"
 #include "core/process.h"
 #include "stages/kernels/onnx_runtime.h"
 #include "stages/kernels/onnx_session.h"
+#include "tests/onnx_library.h"
 #include "tests/onnx_writer.h"
 #include "tests/text_goldens.h"
-
-/* What MILLRACE_ONNXRUNTIME names, or else what pipelines/prepare_onnxruntime fetched; ""
- * where there is neither. */
-static const char *library_path(void)
-{
-    static const char fetched[] = "data/libonnxruntime.so.1";
-    const char *wanted = getenv("MILLRACE_ONNXRUNTIME");
-    if (wanted && *wanted)
-        return wanted;
-    return access(fetched, R_OK) == 0 ? fetched : "";
-}
 
 static struct onnx_runtime *open_runtime(void)
 {
     struct onnx_runtime *runtime;
     struct error error;
-    if (!*library_path()) {
-        print_message("ONNX Runtime is not here: pipelines/prepare_onnxruntime data\n");
-        skip();
-    }
-    if (onnx_runtime_open(library_path(), &runtime, &error) != OK)
+    need_onnx_library();
+    if (onnx_runtime_open(onnx_library_path(), &runtime, &error) != OK)
         fail_msg("%s", error.text);
     return runtime;
-}
-
-/* When it is opened first, the library takes 14 bytes that it never gives back. What it
- * takes for us is looked at. */
-static int open_first(void **state)
-{
-    (void)state;
-    struct onnx_runtime *runtime = NULL;
-    struct error error;
-#ifdef __SANITIZE_ADDRESS__
-    __lsan_disable();
-#endif
-    if (*library_path() && onnx_runtime_open(library_path(), &runtime, &error) == OK)
-        onnx_runtime_close(runtime);
-#ifdef __SANITIZE_ADDRESS__
-    __lsan_enable();
-#endif
-    return 0;
 }
 
 static const int64_t any_by_three[] = {-1, 3}, three[] = {3}, three_by_two[] = {3, 2},
@@ -719,5 +684,5 @@ int main(void)
         cmocka_unit_test(nanodet_runs),
         cmocka_unit_test(ultraface_runs),
     };
-    return cmocka_run_group_tests(tests, open_first, NULL);
+    return cmocka_run_group_tests(tests, open_onnx_library_first, NULL);
 }
