@@ -172,7 +172,8 @@ run: ## install, build, fetch a real corpus and vocabulary once, and tokenize it
 	@./millrace show data/corpus-tokens.job --sample 3 | cut -c 1-220 | sed 's/$$/ .../' | fold -w 78
 
 test: ## install, build and run every test
-	@tests/tools/install_packages 'make test' build test
+	@tests/tools/install_packages 'make test' build test npm
+	@pipelines/prepare_onnxruntime data || echo 'tests that run models will be skipped'
 	$(AGAIN) test-build
 	@tests/run --build $(BUILD)
 
