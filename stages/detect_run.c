@@ -48,9 +48,8 @@ static bool counts(const struct detect_options *options, const struct detector_v
     struct box box = {found->x1, found->y1, found->x2, found->y2, 0, 0};
     if (source->scale == SCALE_WHOLE)
         return true;
-    const struct real_list *ranges = &options->valid_ranges;
-    if (ranges->count > 0 && !box_is_in_range(&box, ranges->items[2 * source->scale],
-                                              ranges->items[2 * source->scale + 1]))
+    const double *range = options->valid_ranges.items + 2 * (size_t)source->scale;
+    if (options->valid_ranges.count > 0 && !box_is_in_range(&box, range[0], range[1]))
         return false;
     if (options->border < 0)
         return true;

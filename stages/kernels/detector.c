@@ -351,9 +351,9 @@ static enum error_code open_with(const struct detector_setup *setup, const void 
 enum error_code detector_prepare(const struct detector_setup *setup, const char *target,
                                  struct error *error)
 {
-    struct detector *detector;
+    struct detector *detector = NULL;
     enum error_code code = open_with(setup, NULL, 0, &detector, error);
-    if (code != OK)
+    if (!detector)
         return code;
     uint64_t notes[BUNDLE_NOTES] = {detector->batch};
     code = model_bundle_write(detector->runtime, &setup->model, 1, notes, target, error);
