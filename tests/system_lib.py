@@ -46,6 +46,13 @@ def real_vocabulary():
     return next((place for place in places if os.path.exists(place)), None)
 
 
+def onnx_library():
+    """ONNX Runtime's library, as stages find it, or None."""
+    path = os.environ.get("MILLRACE_ONNXRUNTIME") or os.path.join(
+        ROOT, "data/libonnxruntime.so.1")
+    return path if os.path.exists(path) else None
+
+
 # ---- processes ----
 
 class Process:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import onnx_model
 import system_lib as lib
 
 DOCUMENTS = 1500
@@ -287,6 +288,42 @@ def compare_images(work):
         same.mpi(3, "--executors", "1")
 
 
+DETECT = """name: detect
+input: {paths: [%s], format: images}
+shard: {bytes: 8KiB}
+stages:
+  - detect: {model: %s, family: centernet_dla, threshold: 0.55, scales: [1, 0.5],
+      head_options: {activation: probabilities}, tile: {overlap: 0.3}, border: 1,
+      batch: 8, merge: {method: nms}}
+  - detect: {model: %s, family: centernet_dla, threshold: 0.5, scales: [1.5, 0.5],
+      head_options: {activation: probabilities}, focus: {threshold: 0.3, small: 4},
+      full_image: false, merge: {method: soft_nms}, batch: 4, max_boxes: 40}
+output: {columns: [key, boxes, views]}
+store: {volume: 256KiB, seal: 300ms}
+"""
+
+
+def compare_detection(work):
+    """Detectors: what is batched together, and where, does not show."""
+    if not lib.onnx_library():
+        work.skip("detection", "no ONNX Runtime: pipelines/prepare_onnxruntime data")
+        return
+    for number in range(130):
+        content = lib.png(60 + number, 170 - number, number)
+        work.write("photos/%03d.png" % number,
+                   content[:len(content) // 2] if number % 10 == 9 else content)
+    model = lib.json.dumps(work.write("small.onnx", onnx_model.detector()))
+    same = Sameness(work, "detect",
+                    DETECT % (lib.json.dumps(work.path("photos/*.png")), model, model))
+    same.run("1 executor", "--executors", "1")
+    same.run("3 executors", "--executors", "3")
+    same.run("shards of 1KiB, two workers", "--workers", "2", "--executors", "2", "--set",
+             "shard.bytes=1KiB")
+    same.run("one shard", "--set", "shard.bytes=16MiB")
+    same.tcp()
+    same.mpi(3, "--executors", "1")
+
+
 def compare_real(work):
     """Real documents with a real vocabulary, where they are."""
     shared, path = lib.shared_data(), lib.real_vocabulary()
@@ -320,6 +357,7 @@ def main():
     compare_training(work, paths, words)
     compare_boxes(work)
     compare_images(work)
+    compare_detection(work)
     compare_real(work)
     work.finish()
 
