@@ -261,7 +261,7 @@ static const struct option_spec option_table[] = {
      OF(detect_options, batch),
      .initial = "8",
      .min = 1,
-     .max = DETECTOR_BATCH_MAX,
+     .max = EXACT_BATCH_MAX,
      .help = "Views given to the model at once, where it takes several and their number "
              "does not show in the boxes"},
     OPTION_END};

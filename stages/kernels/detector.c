@@ -6,6 +6,7 @@
 
 #include "core/arena.h"
 #include "stages/kernels/detector_parts.h"
+#include "stages/kernels/exact_batch.h"
 #include "stages/kernels/model_bundle.h"
 #include "stages/kernels/random_stream.h"
 
@@ -26,8 +27,8 @@ enum error_code detector_make_room(struct detector *detector, uint32_t width,
     return OK;
 }
 
-enum error_code detector_run(struct detector *detector, uint32_t first, uint32_t count,
-                             struct error *error)
+static struct onnx_tensor input_of(const struct detector *detector, uint32_t first,
+                                   uint32_t count)
 {
     int64_t height = detector->height, width = detector->width;
     struct onnx_tensor input = {.name = onnx_session_input(detector->session, 0)->name,
@@ -42,6 +43,13 @@ enum error_code detector_run(struct detector *detector, uint32_t first, uint32_t
         input.shape[2] = width;
         input.shape[3] = 3;
     }
+    return input;
+}
+
+enum error_code detector_run(struct detector *detector, uint32_t first, uint32_t count,
+                             struct error *error)
+{
+    struct onnx_tensor input = input_of(detector, first, count);
     return onnx_session_run(detector->session, &input, 1, detector->outputs,
                             detector->output_count, error);
 }
@@ -85,15 +93,6 @@ static enum error_code decode(struct detector *detector, uint32_t item,
     return sink(context, view, found.items, count, NULL, error);
 }
 
-/* The largest batch for what waits: all places, or a power of two. */
-static uint32_t batch_of(const struct detector *detector, uint32_t waiting)
-{
-    uint32_t size = detector->batch;
-    while (!detector->fixed_batch && size > waiting)
-        size /= 2;
-    return size;
-}
-
 enum error_code detector_flush(struct detector *detector, detector_sink *sink,
                                void *context, struct error *error)
 {
@@ -101,7 +100,9 @@ enum error_code detector_flush(struct detector *detector, detector_sink *sink,
     uint32_t done = 0, count = detector->count;
     detector->count = 0;
     while (code == OK && done < count) {
-        uint32_t size = batch_of(detector, count - done);
+        uint32_t size = detector->fixed_batch
+                            ? detector->fixed_batch
+                            : exact_batch_next(detector->batch, count - done);
         if (detector->fixed_batch && count < size) /* no number of another view */
             memset(detector->tensor.data + count * detector->item_size, 0,
                    (size - count) * detector->item_size);
@@ -192,41 +193,6 @@ enum error_code detector_add(struct detector *detector, const struct detector_vi
 
 /* ---- what can be batched ---- */
 
-/* All outputs of a run, one behind another. */
-static void copy_outputs(const struct detector *detector, struct bytes *copy)
-{
-    for (size_t i = 0; i < detector->output_count; i++)
-        bytes_put(copy, detector->outputs[i].data, detector->outputs[i].size);
-}
-
-/* Has item `item` of the last run, of `count` items, the bits of `alone`? */
-static bool is_item_equal(const struct detector *detector, uint32_t item, uint32_t count,
-                          const struct bytes *alone)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < detector->output_count; i++) {
-        const struct onnx_tensor *output = &detector->outputs[i];
-        size_t each = output->size / count;
-        const unsigned char *data = output->data;
-        if (output->rank < 1 || output->shape[0] != count || used + each > alone->size ||
-            memcmp(data + item * each, alone->data + used, each) != 0)
-            return false;
-        used += each;
-    }
-    return used == alone->size;
-}
-
-/* Do `count` items give what each gives `alone` (count)? */
-static bool is_batch_exact(struct detector *detector, uint32_t count,
-                           const struct bytes *alone)
-{
-    struct error ignored = {0};
-    bool is_equal = detector_run(detector, 0, count, &ignored) == OK;
-    for (uint32_t i = 0; is_equal && i < count; i++)
-        is_equal = is_item_equal(detector, i, count, &alone[i]);
-    return is_equal;
-}
-
 static void fill_with_noise(const struct detector *detector)
 {
     struct random_stream stream;
@@ -245,28 +211,17 @@ static void fill_with_noise(const struct detector *detector)
 static enum error_code find_batch(struct detector *detector, uint32_t *exact,
                                   struct error *error)
 {
-    struct bytes alone[DETECTOR_BATCH_MAX] = {{0}};
     *exact = 1;
     enum error_code code =
         detector_make_room(detector, detector->fit.width, detector->fit.height, error);
     if (code != OK || detector->fixed_batch || detector->fit.multiple)
         return code; /* there is no choice; or sizes that cannot all be tried */
     fill_with_noise(detector);
-    for (uint32_t i = 0; code == OK && i < detector->batch; i++) {
-        code = detector_run(detector, i, 1, error);
-        if (code == OK)
-            copy_outputs(detector, &alone[i]);
-        if (code == OK && alone[i].is_bad)
-            code = error_set(error, ERROR_MEMORY, "no memory to try the model");
-    }
-    for (uint32_t count = 2; code == OK && count <= detector->batch; count *= 2) {
-        if (!is_batch_exact(detector, count, alone))
-            break;
-        *exact = count;
-    }
-    for (uint32_t i = 0; i < detector->batch; i++)
-        bytes_clear(&alone[i]);
-    return code;
+    struct batch_trial trial = {.session = detector->session,
+                                .input = input_of(detector, 0, 1),
+                                .outputs = detector->outputs,
+                                .output_count = detector->output_count};
+    return exact_batch_find(&trial, detector->batch, exact, error);
 }
 
 /* Does the head read what comes out? Told before the first picture. */

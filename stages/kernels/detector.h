@@ -4,10 +4,8 @@
  * itself and from the user. Views of pictures are packed into the places of a batch; a full
  * batch is run, decoded, and each view's boxes are handed over in the order of the views.
  *
- * The batch must not show in the boxes. Kernels may differ in the last bit between batches
- * of different sizes: detector_prepare() tries, and settles for the largest size at which
- * each item alone gives the same bits. Batches are cut into powers of two, the sizes tried.
- */
+ * The batch must not show in the boxes: detector_prepare() tries how many views may share
+ * one (exact_batch.h). */
 #ifndef STAGES_KERNELS_DETECTOR_H
 #define STAGES_KERNELS_DETECTOR_H
 
@@ -18,6 +16,7 @@
 #include "core/error.h"
 #include "core/option.h"
 #include "stages/kernels/box_tiles.h"
+#include "stages/kernels/exact_batch.h"
 #include "stages/kernels/fit.h"
 #include "stages/kernels/head.h"
 #include "stages/kernels/resample.h"
@@ -34,8 +33,6 @@ struct input_options {
 };
 extern const struct option_spec input_option_specs[];
 
-enum { DETECTOR_BATCH_MAX = 64 };
-
 /* All borrowed as long as the detector. */
 struct detector_setup {
     const char *model;  /* path */
@@ -44,7 +41,7 @@ struct detector_setup {
     const struct head_options *head_options;
     const struct input_options *input;
     double threshold; /* of scores; below 0: the family's */
-    uint32_t batch;   /* 1 ... DETECTOR_BATCH_MAX */
+    uint32_t batch;   /* 1 ... EXACT_BATCH_MAX */
     enum resample_filter filter;
 };
 

@@ -228,13 +228,13 @@ static enum error_code settle_input(struct detector *detector,
         code = settle_size(detector, setup->input, port, error);
     if (code == OK)
         code = settle_format(detector, setup->input, error);
-    if (port->shape[0] > DETECTOR_BATCH_MAX)
+    if (port->shape[0] > EXACT_BATCH_MAX)
         return refuse_model(detector, error,
                             "takes more pictures at once than is sensible");
     detector->fixed_batch = port->shape[0] > 0 ? (uint32_t)port->shape[0] : 0;
-    detector->batch = detector->fixed_batch ? detector->fixed_batch : setup->batch;
-    while (!detector->fixed_batch && detector->batch & (detector->batch - 1))
-        detector->batch &= detector->batch - 1; /* down to a power of two */
+    detector->batch = detector->fixed_batch
+                          ? detector->fixed_batch
+                          : exact_batch_next(EXACT_BATCH_MAX, setup->batch);
     return code;
 }
 
