@@ -225,32 +225,6 @@ static enum error_code push_turned(struct look *look, const struct column *colum
                               picture.height, show_view, look, error);
 }
 
-/* The size of the upright picture, before it is decoded. */
-static enum error_code measure(const struct column *column, uint32_t record,
-                               uint32_t *width, uint32_t *height,
-                               struct image_fault *fault)
-{
-    struct image_header header;
-    if (!column_is_valid(column, record) || column->type != COLUMN_BYTES) {
-        const uint32_t *shape =
-            column->shapes ? column->shapes + 3 * (size_t)record : NULL;
-        *width = shape ? shape[1] : 0;
-        *height = shape ? shape[0] : 0;
-        return OK;
-    }
-    const char *detail = NULL;
-    const char *reason =
-        image_header_read(column_row(column, record),
-                          (size_t)column_row_length(column, record), &header, &detail);
-    if (reason) {
-        fault->reason = reason;
-        (void)snprintf(fault->detail, sizeof fault->detail, "%s", detail ? detail : "");
-        return ERROR_RECORD;
-    }
-    image_upright_size(&header, width, height);
-    return OK;
-}
-
 static enum error_code decode_and_show(struct look *look, const struct column *column,
                                        struct image_fault *fault, struct error *error)
 {
@@ -292,7 +266,8 @@ static enum error_code look_at(struct stage *self, const struct column *column,
     struct look look = {.self = self, .record = record};
     struct image_fault fault = {0};
     arena_reset(state->work);
-    enum error_code code = measure(column, record, &look.width, &look.height, &fault);
+    enum error_code code =
+        image_stage_measure(column, record, &look.width, &look.height, &fault);
     if (code == OK && (look.width == 0 || look.height == 0)) {
         fault.reason = "no_picture";
         code = ERROR_RECORD;

@@ -108,6 +108,51 @@ void picture_source_close(struct picture_source *source)
     source->file = NULL;
 }
 
+enum error_code image_stage_measure(const struct column *column, uint32_t row,
+                                    uint32_t *width, uint32_t *height,
+                                    struct image_fault *fault)
+{
+    struct image_header header;
+    *width = *height = 0;
+    if (!column_is_valid(column, row))
+        return OK;
+    if (column->type != COLUMN_BYTES) {
+        const uint32_t *shape = column->shapes + 3 * (size_t)row;
+        *width = shape[1];
+        *height = shape[0];
+        return OK;
+    }
+    const char *detail = NULL;
+    const char *reason =
+        image_header_read(column_row(column, row), (size_t)column_row_length(column, row),
+                          &header, &detail);
+    if (reason)
+        return refuse(fault, reason, detail ? detail : "");
+    image_upright_size(&header, width, height);
+    return OK;
+}
+
+enum error_code image_stage_picture(const struct column *column, uint32_t row,
+                                    const struct image_rules *rules, uint32_t least_width,
+                                    uint32_t least_height, struct bytes *room,
+                                    struct picture *picture, struct image_fault *fault)
+{
+    if (column->type == COLUMN_BYTES && column_is_valid(column, row))
+        return picture_decode(column_row(column, row),
+                              (size_t)column_row_length(column, row), rules, least_width,
+                              least_height, room, picture, fault);
+    struct picture_source source;
+    enum error_code code = picture_source_open(column, row, rules, least_width,
+                                               least_height, &source, fault);
+    if (code == OK)
+        *picture = (struct picture){.pixels = source.pixels,
+                                    .width = source.shape.width,
+                                    .height = source.shape.height,
+                                    .full_width = source.shape.full_width,
+                                    .full_height = source.shape.full_height};
+    return code;
+}
+
 void picture_to_luma(const unsigned char *pixels, uint32_t width, unsigned char *luma)
 {
     for (size_t x = 0; x < width; x++) {

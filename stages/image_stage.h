@@ -81,6 +81,18 @@ enum error_code picture_source_finish(struct picture_source *source,
                                       struct image_fault *fault);
 void picture_source_close(struct picture_source *source);
 
+/* A picture of a column as a whole, upright; as picture_decode(). `room` has the pixels of a
+ * file, those of a column image<u8> stay where they are. */
+enum error_code image_stage_picture(const struct column *column, uint32_t row,
+                                    const struct image_rules *rules, uint32_t least_width,
+                                    uint32_t least_height, struct bytes *room,
+                                    struct picture *picture, struct image_fault *fault);
+/* The size of the upright picture by its header alone, before it is decoded; 0 by 0 where
+ * there is none. */
+enum error_code image_stage_measure(const struct column *column, uint32_t row,
+                                    uint32_t *width, uint32_t *height,
+                                    struct image_fault *fault);
+
 /* (width, 3) RGB as (width) of luma, 0.299, 0.587, 0.114, rounded as Pillow does. */
 void picture_to_luma(const unsigned char *pixels, uint32_t width, unsigned char *luma);
 

@@ -67,7 +67,7 @@ bool image_source_is_damaged(const struct image_source *source);
 
 /* A whole picture, upright. */
 struct picture {
-    unsigned char *pixels; /* (height, width, 3) */
+    const unsigned char *pixels; /* (height, width, 3) */
     uint32_t width, height;
     uint32_t full_width, full_height; /* see image_shape, upright */
     bool is_damaged;

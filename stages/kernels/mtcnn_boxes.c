@@ -88,10 +88,11 @@ static bool append(struct mtcnn_boxes *boxes, const struct mtcnn_box *box)
 static const float SHIFT_MAX = 1e4F;
 
 static enum error_code add_cell(const struct head_map *faces,
-                                const struct head_map *moves, size_t cell, double scale,
-                                struct mtcnn_boxes *found, struct error *error)
+                                const struct head_map *moves, size_t cell,
+                                size_t first_row, double scale, struct mtcnn_boxes *found,
+                                struct error *error)
 {
-    size_t column = cell % faces->width, row = cell / faces->width;
+    size_t column = cell % faces->width, row = first_row + cell / faces->width;
     double x = MTCNN_STRIDE * (double)column, y = MTCNN_STRIDE * (double)row;
     struct mtcnn_box box = {.x1 = (float)floor((x + 1) / scale),
                             .y1 = (float)floor((y + 1) / scale),
@@ -109,8 +110,8 @@ static enum error_code add_cell(const struct head_map *faces,
 
 enum error_code mtcnn_find_cells(const struct head_tensor *chances,
                                  const struct head_tensor *shifts, size_t item,
-                                 double scale, float threshold, struct mtcnn_boxes *found,
-                                 struct error *error)
+                                 size_t first_row, double scale, float threshold,
+                                 struct mtcnn_boxes *found, struct error *error)
 {
     size_t before = found->count;
     enum error_code code = check_shape(chances, 4, 2, "(batch, 2, height, width)", error);
@@ -131,7 +132,7 @@ enum error_code mtcnn_find_cells(const struct head_tensor *chances,
             continue;
         code = check_chance(chance, chances, cell, error);
         if (!code)
-            code = add_cell(&faces, &moves, cell, scale, found, error);
+            code = add_cell(&faces, &moves, cell, first_row, scale, found, error);
     }
     if (code)
         found->count = before;

@@ -40,13 +40,14 @@ size_t mtcnn_scales(uint32_t width, uint32_t height, double min_face, double fac
 /* A side at a scale, int(side * scale + 1) as facenet-pytorch has it. */
 uint32_t mtcnn_scaled_side(uint32_t side, double scale);
 
-/* Step 1, at one scale: append the cells of item `item` whose chance is at least `threshold`.
+/* Step 1, at one scale: append the cells of item `item` whose chance is at least `threshold`;
+ * the first row of them is row `first_row` of the level.
  * chances: (batch, 2, height, width), the second of a face; shifts: (batch, 4, height,
  * width). Errors as those of head_decode(). */
 enum error_code mtcnn_find_cells(const struct head_tensor *chances,
                                  const struct head_tensor *shifts, size_t item,
-                                 double scale, float threshold, struct mtcnn_boxes *found,
-                                 struct error *error);
+                                 size_t first_row, double scale, float threshold,
+                                 struct mtcnn_boxes *found, struct error *error);
 
 /* Steps 2 and 3: keep the boxes (their count is the batch) whose chance is above the
  * threshold, with new score and shifts; points as fractions of the box become pixels

@@ -324,6 +324,30 @@ def compare_detection(work):
     same.mpi(3, "--executors", "1")
 
 
+FACES = """name: faces
+input: {paths: [%s], format: images}
+shard: {bytes: 512KiB}
+stages:
+  - mtcnn: {models: %s, min_face: 60}
+output: {columns: [key, boxes, landmarks]}
+"""
+
+
+def compare_faces(work):
+    """MTCNN's networks, where they are, on photos with faces."""
+    shared = lib.shared_data()
+    if not shared or not lib.onnx_library():
+        work.skip("faces", "no shared data or no ONNX Runtime here")
+        return
+    same = Sameness(work, "faces", FACES % (
+        lib.json.dumps(os.path.join(shared, "images/photos/*.jpg")),
+        lib.json.dumps(os.path.join(shared, "models"))))
+    same.run("1 executor", "--executors", "1")
+    same.run("shards of 1KiB, two workers", "--workers", "2", "--executors", "2", "--set",
+             "shard.bytes=1KiB")
+    same.mpi(3, "--executors", "1")
+
+
 def compare_real(work):
     """Real documents with a real vocabulary, where they are."""
     shared, path = lib.shared_data(), lib.real_vocabulary()
@@ -358,6 +382,7 @@ def main():
     compare_boxes(work)
     compare_images(work)
     compare_detection(work)
+    compare_faces(work)
     compare_real(work)
     work.finish()
 

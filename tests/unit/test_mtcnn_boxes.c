@@ -43,7 +43,7 @@ static void cells_become_boxes(void **state)
     for (size_t i = 0; i < 4; i++)
         shifts[12 * i + 7] = (float)i / 4;
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0, 0.3, 0.6F, &found, &f.error),
         OK);
     assert_int_equal(found.count, 1);
     const struct mtcnn_box *box = &found.items[0];
@@ -52,23 +52,23 @@ static void cells_become_boxes(void **state)
     assert_true(box->score == 0.6F && box->shifts[3] == 0.75F);
     shifts[7] = NAN;
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0, 0.3, 0.6F, &found, &f.error),
         ERROR_RECORD);
     chances[12] = NAN;
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 1, 0, 0.3, 0.6F, &found, &f.error),
         ERROR_RECORD);
     assert_int_equal(found.count, 1);
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 2, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 2, 0, 0.3, 0.6F, &found, &f.error),
         ERROR_CONFIG);
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[1], &f.outputs[0], 0, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[1], &f.outputs[0], 0, 0, 0.3, 0.6F, &found, &f.error),
         ERROR_CONFIG);
     f.outputs[1].dims[2] = 4;
     f.outputs[1].dims[3] = 3;
     assert_int_equal(
-        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 0, 0.3, 0.6F, &found, &f.error),
+        mtcnn_find_cells(&f.outputs[0], &f.outputs[1], 0, 0, 0.3, 0.6F, &found, &f.error),
         ERROR_CONFIG);
     fixture_end(&f);
 }
