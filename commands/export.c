@@ -65,7 +65,7 @@ static enum error_code run_once(struct job_view *view, const struct phase_record
         return error_set(error, ERROR_MEMORY, "no memory to export");
     }
     enum error_code code =
-        export_output_open(path, format->names, format->is_folder, format->is_text,
+        export_output_open(path, format->names, format->shape, format->is_text,
                            job->options->is_forced, &job->output, error);
     if (code == OK)
         code = export_run(view, phase, format, job, error);

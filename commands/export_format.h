@@ -31,7 +31,7 @@ struct export_options {
     uint32_t eod;
     uint64_t max_tokens, size_limit; /* of a file; defaults of the format filled in */
     bool has_compression;
-    int64_t level; /* of zstd */
+    int64_t level;           /* of zstd */
     uint32_t threads;
     bool is_forced;
 };
@@ -40,11 +40,14 @@ struct export_options {
 struct export_job {
     const struct export_options *options;
     struct export_output *output; /* owned by the command */
-    enum export_dtype dtype;      /* never DTYPE_AUTO */
-    uint32_t id_limit;            /* ids are below, for they fit the dtype */
-    bool is_guess;                /* nobody knows the vocabulary: the dtype is tried, */
-    atomic_bool is_too_narrow;    /* and here is what came of it */
-    void *state;                  /* the format's: state_size bytes, zero at first */
+    struct job_view *view;        /* of one thread: for finish() */
+    const struct phase_record *phase;
+    unsigned pass; /* how many times all records have been gone through before */
+    enum export_dtype dtype;   /* never DTYPE_AUTO */
+    uint32_t id_limit;         /* ids are below, for they fit the dtype */
+    bool is_guess;             /* nobody knows the vocabulary: the dtype is tried, */
+    atomic_bool is_too_narrow; /* and here is what came of it */
+    void *state;               /* the format's: state_size bytes, zero at first */
 };
 
 struct export_row { /* of a part: what one record takes */
@@ -75,7 +78,7 @@ struct export_format {
     /* Of a folder the names' endings, by which it is known again; of files what is
      * appended to the path, in the order in which they appear. NULL at the end. */
     const char *const *names;
-    bool is_folder;
+    enum export_shape shape;
     bool is_text; /* may be written to standard output */
     /* Token ids: the largest vocabulary (in entries) that is uint16, what it is beyond;
      * 0: the format stores no ids. */
@@ -100,6 +103,10 @@ struct export_format {
     /* Any thread, after place(). NULL: nothing is left to do. */
     enum error_code (*write)(struct export_job *job, struct export_part *part,
                              struct error *error);
+    /* After all writes of a pass: shall all records be gone through once more? NULL: they
+     * are not. */
+    enum error_code (*next_pass)(struct export_job *job, bool *is_wanted,
+                                 struct error *error);
     /* After all writes. NULL allowed. */
     enum error_code (*finish)(struct export_job *job, struct error *error);
     /* Release what open() took. NULL: nothing. */

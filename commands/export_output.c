@@ -11,17 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commands/export_tree.h"
 #include "core/platform.h"
 
-enum { NAMES_MAX = 8 };
-static const char lock_name[] = ".lock";
+enum { NAMES_MAX = 8, STRANGE_SIZE = 256 };
+static const char lock_name[] = EXPORT_LOCK_NAME;
 
 struct export_output {
     char *path;       /* owned: as it will be, without slashes at the end */
     char *parent;     /* owned: the folder it stands in, with a slash, or "" */
     const char *base; /* in `path`: what stands behind the last slash */
     const char *const *names;
-    bool is_folder, is_stream, is_forced;
+    enum export_shape shape;
+    bool is_stream, is_forced;
     bool is_begun; /* what stands under temporary names is ours */
     bool is_dropped[NAMES_MAX];
     int files[NAMES_MAX]; /* open; of a folder the first is its lock */
@@ -43,7 +45,7 @@ static bool temporary_path(const struct export_output *output, const char *name,
                            char path[PATH_MAX])
 {
     const char *parent = output->parent, *base = output->base;
-    if (output->is_folder)
+    if (output->shape != EXPORT_FILES)
         return !is_cut(snprintf(path, PATH_MAX, "%s.%s.tmp%s%s", parent, base,
                                 *name ? "/" : "", name));
     return !is_cut(snprintf(path, PATH_MAX, "%s.%s%s.tmp", parent, base, name));
@@ -85,21 +87,6 @@ static struct export_output *output_create(const char *path)
     return made;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), tail = strlen(end);
-    return size >= tail && strcmp(text + size - tail, end) == 0;
-}
-
-/* Is the name one that such an export leaves? */
-static bool is_own_name(const struct export_output *output, const char *name)
-{
-    for (size_t i = 0; output->names[i]; i++)
-        if (ends_with(name, output->names[i]))
-            return true;
-    return strcmp(name, lock_name) == 0;
-}
-
 static bool is_dots(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
@@ -109,32 +96,22 @@ static bool is_dots(const char *name)
 static enum error_code check_folder(const struct export_output *output,
                                     struct error *error)
 {
-    const struct dirent *entry;
-    enum error_code code = OK;
-    DIR *folder = opendir(output->path);
-    if (!folder && errno == ENOENT)
-        return OK;
-    if (!folder && errno == ENOTDIR)
-        return error_set(error, ERROR_CONFIG, "\"%s\" is a file, not a folder",
+    char strange[STRANGE_SIZE];
+    bool is_empty;
+    enum error_code code =
+        export_tree_check(output->path, output->names, output->shape == EXPORT_TREE,
+                          &is_empty, strange, sizeof strange, error);
+    if (code != OK || is_empty)
+        return code;
+    if (!output->is_forced)
+        return error_set(error, ERROR_CONFIG,
+                         "\"%s\" is there already and not empty; --force replaces it",
                          output->path);
-    if (!folder)
-        return error_set_errno(error, ERROR_IO, errno, "cannot open \"%s\"",
-                               output->path);
-    while (code == OK && (entry = readdir(folder)) != NULL) {
-        if (is_dots(entry->d_name))
-            continue;
-        if (!output->is_forced)
-            code = error_set(error, ERROR_CONFIG,
-                             "\"%s\" is there already and not empty; --force replaces it",
-                             output->path);
-        else if (!is_own_name(output, entry->d_name))
-            code = error_set(error, ERROR_CONFIG,
-                             "\"%s\" is not replaced: it holds \"%s\", which is none of "
-                             "this format's files",
-                             output->path, entry->d_name);
-    }
-    (void)closedir(folder);
-    return code;
+    return *strange ? error_set(error, ERROR_CONFIG,
+                                "\"%s\" is not replaced: it holds \"%s\", which is none "
+                                "of this format's files",
+                                output->path, strange)
+                    : OK;
 }
 
 static enum error_code check_files(const struct export_output *output,
@@ -176,17 +153,12 @@ static enum error_code open_locked(const char *path, int *file, struct error *er
     return error_set(error, ERROR_IO, "another export is writing \"%s\"", path);
 }
 
-/* Remove the files of a folder, all but `kept` (NULL: all). */
-static void empty_folder(const char *path, const char *kept)
+/* Of a tree nothing is removed but files of the format, and folders that are empty. */
+static void empty_folder(const struct export_output *output, const char *path,
+                         const char *kept)
 {
-    const struct dirent *entry;
-    DIR *folder = opendir(path);
-    if (!folder)
-        return;
-    while ((entry = readdir(folder)) != NULL)
-        if (!is_dots(entry->d_name) && !(kept && strcmp(entry->d_name, kept) == 0))
-            (void)unlinkat(dirfd(folder), entry->d_name, 0);
-    (void)closedir(folder);
+    bool is_tree = output->shape == EXPORT_TREE;
+    export_tree_empty(path, is_tree ? output->names : NULL, is_tree, kept);
 }
 
 static enum error_code begin_folder(struct export_output *output, struct error *error)
@@ -200,8 +172,20 @@ static enum error_code begin_folder(struct export_output *output, struct error *
     if (code != OK)
         return code;
     output->is_begun = true;
-    empty_folder(path, lock_name);
-    return OK;
+    empty_folder(output, path, lock_name);
+    if (output->shape != EXPORT_TREE)
+        return OK;
+    char strange[STRANGE_SIZE];
+    bool is_empty;
+    code = export_tree_check(path, output->names, true, &is_empty, strange,
+                             sizeof strange, error);
+    if (code == OK && *strange) {
+        output->is_begun = false;
+        code =
+            error_set(error, ERROR_CONFIG,
+                      "\"%s\" holds \"%s\", which no export left there", path, strange);
+    }
+    return code;
 }
 
 static enum error_code begin_files(struct export_output *output, struct error *error)
@@ -222,8 +206,9 @@ static enum error_code begin_files(struct export_output *output, struct error *e
 }
 
 enum error_code export_output_open(const char *path, const char *const *names,
-                                   bool is_folder, bool is_stream, bool is_forced,
-                                   struct export_output **output, struct error *error)
+                                   enum export_shape shape, bool is_stream,
+                                   bool is_forced, struct export_output **output,
+                                   struct error *error)
 {
     enum error_code code;
     bool is_standard = strcmp(path, "-") == 0;
@@ -234,16 +219,17 @@ enum error_code export_output_open(const char *path, const char *const *names,
     if (!made)
         return error_set(error, ERROR_MEMORY, "no memory to open \"%s\"", path);
     made->names = names;
-    made->is_folder = is_folder;
+    made->shape = shape;
     made->is_stream = is_standard;
     made->is_forced = is_forced;
     if (made->is_stream) {
         *output = made;
         return OK;
     }
-    code = is_folder ? check_folder(made, error) : check_files(made, error);
+    code = shape != EXPORT_FILES ? check_folder(made, error) : check_files(made, error);
     if (code == OK)
-        code = is_folder ? begin_folder(made, error) : begin_files(made, error);
+        code =
+            shape != EXPORT_FILES ? begin_folder(made, error) : begin_files(made, error);
     if (code == OK)
         *output = made;
     else
@@ -259,11 +245,11 @@ bool export_output_is_stream(const struct export_output *output)
 static void remove_temporary(const struct export_output *output)
 {
     char path[PATH_MAX];
-    if (output->is_folder && temporary_path(output, "", path)) {
-        empty_folder(path, NULL);
+    if (output->shape != EXPORT_FILES && temporary_path(output, "", path)) {
+        empty_folder(output, path, NULL);
         (void)rmdir(path);
     }
-    for (size_t i = 0; !output->is_folder && output->names[i]; i++)
+    for (size_t i = 0; output->shape == EXPORT_FILES && output->names[i]; i++)
         if (output->files[i] >= 0 && temporary_path(output, output->names[i], path))
             (void)unlink(path);
 }
@@ -299,8 +285,8 @@ static enum error_code get_file(struct export_output *output, const char *name,
 {
     if (!temporary_path(output, name, path))
         return too_long(output, error);
-    *file = output->is_folder ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)
-                              : output->files[name_index(output, name)];
+    *file = output->shape != EXPORT_FILES ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)
+                                          : output->files[name_index(output, name)];
     if (*file < 0)
         return error_set_errno(error, ERROR_IO, errno, "cannot create \"%s\"", path);
     return OK;
@@ -333,7 +319,25 @@ enum error_code export_output_write(struct export_output *output, const char *na
     int number = write_at(file, offset, data, size);
     if (number == 0)
         platform_begin_writeback(file, offset, size);
-    if (output->is_folder && close(file) != 0 && number == 0)
+    if (output->shape != EXPORT_FILES && close(file) != 0 && number == 0)
+        number = errno;
+    return number == 0
+               ? OK
+               : error_set_errno(error, ERROR_IO, number, "cannot write \"%s\"", path);
+}
+
+enum error_code export_output_add(struct export_output *output, const char *name,
+                                  const void *data, size_t size, struct error *error)
+{
+    char path[PATH_MAX], folder[PATH_MAX];
+    if (!temporary_path(output, name, path) || !temporary_path(output, "", folder))
+        return too_long(output, error);
+    int file = -1, number = export_tree_create(path, strlen(folder), &file);
+    if (number == EEXIST)
+        return error_set(error, ERROR_RECORD, "there is \"%s\" already", name);
+    if (number == 0)
+        number = write_at(file, 0, data, size);
+    if (file >= 0 && close(file) != 0 && number == 0)
         number = errno;
     return number == 0
                ? OK
@@ -373,7 +377,7 @@ enum error_code export_output_read(struct export_output *output, const char *nam
             size -= (size_t)got;
         }
     }
-    if (output->is_folder)
+    if (output->shape != EXPORT_FILES)
         (void)close(file);
     return number == 0
                ? OK
@@ -412,6 +416,12 @@ static enum error_code sync_folder(const struct export_output *output,
     enum error_code code = OK;
     if (!temporary_path(output, "", path))
         return too_long(output, error);
+    if (output->shape == EXPORT_TREE) { /* a sync a file would take most of the time */
+        int number = platform_sync_file_system(output->files[0]);
+        return number == 0 ? OK
+                           : error_set_errno(error, ERROR_IO, number,
+                                             "cannot write \"%s\"", path);
+    }
     DIR *folder = opendir(path);
     if (!folder)
         return error_set_errno(error, ERROR_IO, errno, "cannot read \"%s\"", path);
@@ -444,7 +454,7 @@ static enum error_code commit_folder(struct export_output *output, struct error 
     if (rename(from, output->path) != 0) {
         if (!output->is_forced || (errno != ENOTEMPTY && errno != EEXIST))
             return cannot_rename(output->path, error);
-        empty_folder(old, NULL); /* of a replacement that was interrupted */
+        empty_folder(output, old, NULL); /* of a replacement that was interrupted */
         (void)rmdir(old);
         if (rename(output->path, old) != 0)
             return cannot_rename(output->path, error);
@@ -453,7 +463,7 @@ static enum error_code commit_folder(struct export_output *output, struct error 
             (void)rename(old, output->path);
             return code;
         }
-        empty_folder(old, NULL);
+        empty_folder(output, old, NULL);
         (void)rmdir(old);
     }
     output->is_begun = false;
@@ -498,5 +508,6 @@ enum error_code export_output_commit(struct export_output *output, struct error 
 {
     if (output->is_stream)
         return OK;
-    return output->is_folder ? commit_folder(output, error) : commit_files(output, error);
+    return output->shape != EXPORT_FILES ? commit_folder(output, error)
+                                         : commit_files(output, error);
 }

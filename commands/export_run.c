@@ -278,6 +278,21 @@ static enum error_code run_workers(struct crew *crew, struct worker *workers,
     return crew->code;
 }
 
+static enum error_code run_passes(struct crew *crew, struct worker *workers,
+                                  uint32_t count, struct error *error)
+{
+    enum error_code code = OK;
+    for (bool is_wanted = true; code == OK && is_wanted; crew->job->pass++) {
+        is_wanted = false;
+        crew->extent = 0;
+        crew->block = crew->handed = crew->turn = 0;
+        code = run_workers(crew, workers, count, error);
+        if (code == OK && crew->format->next_pass)
+            code = crew->format->next_pass(crew->job, &is_wanted, error);
+    }
+    return code;
+}
+
 static struct worker *workers_create(struct crew *crew, uint32_t count)
 {
     struct worker *workers = calloc(count, sizeof *workers);
@@ -309,6 +324,9 @@ enum error_code export_run(struct job_view *view, const struct phase_record *pha
     struct job_visitor visitor = {.shard = note_extent, .user = &crew};
     uint32_t count = job->options->threads ? job->options->threads : 1;
     struct worker *workers = NULL;
+    job->view = view;
+    job->phase = phase;
+    job->pass = 0;
     enum error_code code = job_walk(view, phase, &visitor, error);
     if (code == OK) {
         workers = workers_create(&crew, count);
@@ -318,7 +336,7 @@ enum error_code export_run(struct job_view *view, const struct phase_record *pha
     if (code == OK && workers) {
         code = open_format(&crew, workers[0].reader, error);
         if (code == OK)
-            code = run_workers(&crew, workers, count, error);
+            code = run_passes(&crew, workers, count, error);
         if (code == OK && format->finish)
             code = format->finish(job, error);
         if (format->close)

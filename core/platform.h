@@ -39,6 +39,9 @@ void platform_unmap_memory(void *memory, size_t size);
 /* Let the disk begin with these bytes of a file, so that a later fsync() finds less to
  * wait for. A hint: it says nothing and promises nothing. */
 void platform_begin_writeback(int file, uint64_t offset, uint64_t size);
+/* Everything on the file system of this open file is on the disk afterwards. Returns 0 or
+ * the number of the error. */
+int platform_sync_file_system(int file);
 /* Bytes free for this user on the file system of `path`; UINT64_MAX: not known. */
 uint64_t platform_free_bytes(const char *path);
 /* Level of the CPU's vector extensions: "x86-64-v4", "x86-64-v3", ... or the machine. */

@@ -209,6 +209,11 @@ void platform_begin_writeback(int file, uint64_t offset, uint64_t size)
     (void)sync_file_range(file, (off64_t)offset, (off64_t)size, SYNC_FILE_RANGE_WRITE);
 }
 
+int platform_sync_file_system(int file)
+{
+    return syncfs(file) == 0 ? 0 : errno;
+}
+
 uint64_t platform_free_bytes(const char *path)
 {
     struct statvfs info;
