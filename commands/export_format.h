@@ -17,6 +17,7 @@
 #include "core/error.h"
 
 enum export_dtype { DTYPE_AUTO, DTYPE_UINT16, DTYPE_INT32, DTYPE_UINT32 };
+enum export_nulls { NULLS_REFUSE, NULLS_SKIP, NULLS_EMPTY };
 
 /* As the command line says; 0 and NULL: left out, unless a field says more. */
 struct export_options {
@@ -32,6 +33,13 @@ struct export_options {
     uint64_t max_tokens, size_limit; /* of a file; defaults of the format filled in */
     bool has_compression;
     int64_t level;           /* of zstd */
+    const char *boxes;       /* column of boxes; "boxes" when left out */
+    const char *classes;     /* path of a file with the names of classes */
+    const char *image_id;    /* "stem" or a column; NULL: images are numbered */
+    const char *image_root;  /* put before keys, which then are parts of a URL */
+    enum export_nulls nulls; /* what becomes of images without a list of boxes */
+    int voc_base;            /* the first pixel's number: 1 or 0 */
+    bool has_scores, has_full_names;
     uint32_t threads;
     bool is_forced;
 };
@@ -114,7 +122,8 @@ struct export_format {
 };
 
 extern const struct export_format export_jsonl, export_megatron, export_datatrove,
-    export_npy, export_mds, export_tar;
+    export_npy, export_mds, export_tar, export_coco, export_coco_dataset, export_yolo,
+    export_voc, export_labelme, export_label_studio, export_cvat, export_megadetector;
 /* NULL-terminated. */
 extern const struct export_format *const export_formats[];
 

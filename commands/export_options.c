@@ -11,12 +11,14 @@
 #include "core/option_value.h"
 #include "core/platform.h"
 
-enum { FORMATS_MAX = 16, THREADS_MAX = 256, THREADS_INITIAL_MAX = 8, HINT_SIZE = 300 };
+enum { FORMATS_MAX = 32, THREADS_MAX = 256, THREADS_INITIAL_MAX = 8, HINT_SIZE = 300 };
 
 const struct export_format *const export_formats[] = {
-    &export_jsonl, &export_megatron, &export_datatrove,
-    &export_npy,   &export_mds,      &export_tar,
-    NULL};
+    &export_jsonl, &export_megatron,     &export_datatrove,
+    &export_npy,   &export_mds,          &export_tar,
+    &export_coco,  &export_coco_dataset, &export_yolo,
+    &export_voc,   &export_labelme,      &export_label_studio,
+    &export_cvat,  &export_megadetector, NULL};
 
 /* ---- values ---- */
 
@@ -47,6 +49,83 @@ static enum error_code read_column(const char *name, const char *text,
     (void)error;
     options->column = text;
     return OK;
+}
+
+static enum error_code read_boxes(const char *name, const char *text,
+                                  struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->boxes = text;
+    return OK;
+}
+
+static enum error_code read_classes(const char *name, const char *text,
+                                    struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->classes = text;
+    return OK;
+}
+
+static enum error_code read_image_id(const char *name, const char *text,
+                                     struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->image_id = text;
+    return OK;
+}
+
+static enum error_code read_image_root(const char *name, const char *text,
+                                       struct export_options *options,
+                                       struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->image_root = text;
+    return OK;
+}
+
+static enum error_code read_nulls(const char *name, const char *text,
+                                  struct export_options *options, struct error *error)
+{
+    static const char *const words[] = {"refuse", "skip", "empty"};
+    for (int i = NULLS_REFUSE; i <= NULLS_EMPTY; i++)
+        if (strcmp(text, words[i]) == 0) {
+            options->nulls = (enum export_nulls)i;
+            return OK;
+        }
+    return refuse_value(name, text, "refuse, skip or empty is needed", error);
+}
+
+static enum error_code read_voc_base(const char *name, const char *text,
+                                     struct export_options *options, struct error *error)
+{
+    int64_t value = 0;
+    enum error_code code = read_number(name, text, 0, 1, &value, error);
+    options->voc_base = (int)value;
+    return code;
+}
+
+static enum error_code read_scores(const char *name, const char *text,
+                                   struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)text;
+    (void)error;
+    options->has_scores = true;
+    return OK;
+}
+
+static enum error_code read_names(const char *name, const char *text,
+                                  struct export_options *options, struct error *error)
+{
+    options->has_full_names = strcmp(text, "full") == 0;
+    return options->has_full_names || strcmp(text, "stem") == 0
+               ? OK
+               : refuse_value(name, text, "stem or full is needed", error);
 }
 
 static enum error_code read_columns(const char *name, const char *text,
@@ -215,6 +294,22 @@ static const struct option_row rows[] = {
     {"--loss", "NAME", read_loss, false,
      "also write the loss mask: column of 0 and 1 for each token, or \"ones\""},
     {"--tokenizer", "NAME", read_tokenizer, false, "name of the tokenizer in .metadata"},
+    {"--boxes", "NAME", read_boxes, false, "column of boxes (default: boxes)"},
+    {"--classes", "FILE", read_classes, false,
+     "what classes are called, a name a line, class 0 first (default: their numbers)"},
+    {"--null-boxes", "WHAT", read_nulls, false,
+     "what to do with an image whose boxes are null: refuse (default), skip it, or take "
+     "it for empty, without objects"},
+    {"--image-id", "RULE", read_image_id, false,
+     "what images are known by: their number in the export, from 1 (default); \"stem\": "
+     "the file's name without folders and extension, digits as a number; or a column"},
+    {"--image-root", "TEXT", read_image_root, false,
+     "put this before the key, which then is percent-encoded as part of a URL"},
+    {"--names", "RULE", read_names, false,
+     "names of files: stem (default), the key without an image's extension; or full"},
+    {"--scores", NULL, read_scores, false, "write the score behind each box"},
+    {"--voc-base", "N", read_voc_base, false,
+     "1 (default): pixels count from 1, both ends inside; 0: edges cut to whole numbers"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -311,6 +406,8 @@ enum error_code export_options_read(const struct arguments *arguments,
     uint32_t cores = platform_core_count();
     *options = (struct export_options){
         .column = "tokens",
+        .boxes = "boxes",
+        .voc_base = 1,
         .max_tokens = format->max_tokens,
         .size_limit = format->size_limit,
         .threads = cores < THREADS_INITIAL_MAX ? cores : THREADS_INITIAL_MAX};

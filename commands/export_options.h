@@ -5,7 +5,7 @@
 #include "commands/export_format.h"
 #include "core/arguments.h"
 
-enum { EXPORT_SPECS_MAX = 32, EXPORT_HELP_SIZE = 400 };
+enum { EXPORT_SPECS_MAX = 32, EXPORT_HELP_SIZE = 1200 };
 
 /* The table for arguments_parse(), put together from the options of the command and those
  * of all formats. */
