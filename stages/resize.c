@@ -5,12 +5,11 @@
 
 #include "core/arena.h"
 #include "stages/image_stage.h"
-#include "stages/kernels/image_encode.h"
 #include "stages/kernels/resample.h"
 #include "stages/kernels/resize_plan.h"
+#include "stages/picture_column.h"
 
 enum { BAND = 16, SIDE_MAX = 65535, KEPT = 64 << 20 };
-enum output { OUTPUT_PIXELS, OUTPUT_JPEG, OUTPUT_PNG };
 
 struct options {
     struct image_common common;
@@ -23,16 +22,13 @@ struct options {
 
 struct state {
     struct image_rules rules;
-    struct bytes band, stored, upright, file; /* owned: of one picture */
-    struct bytes data;                        /* owned: what all rows give */
-    uint64_t *offsets;                        /* of the batch, in its arena */
-    uint32_t *shapes;
+    struct bytes band, stored, upright; /* owned: of one picture */
+    struct picture_column made;         /* owned: what all rows give */
 };
 
 static const char *const fits[] = {"inside", "cover", "pad", "stretch", NULL};
 static const char *const filters[] = {"box",     "bilinear", "bicubic",
                                       "lanczos", "area",     NULL};
-static const char *const outputs[] = {"pixels", "jpeg", "png", NULL};
 
 static const struct option_spec option_table[] = {
     IMAGE_COMMON_OPTIONS,
@@ -89,7 +85,7 @@ static const struct option_spec option_table[] = {
      .type = OPTION_CHOICE,
      .offset = offsetof(struct options, output),
      .initial = "pixels",
-     .choices = outputs,
+     .choices = picture_output_choices,
      .help = "pixels: a column image<u8>; jpeg, png: a column of bytes, files"},
     {.name = "quality",
      .type = OPTION_INT,
@@ -123,9 +119,8 @@ static enum error_code plan(const void *raw, struct schema *schema,
     if (strcmp(options->into, "key") == 0 || options->into[0] == 0)
         return error_set_at(error, stage_option_position(place, "into"),
                             "\"into\" must be the name of a column other than key");
-    enum column_type type =
-        options->output == OUTPUT_PIXELS ? COLUMN_IMAGE_U8 : COLUMN_BYTES;
-    return schema_put(schema, options->into, type, 0, error);
+    return schema_put(schema, options->into, picture_output_type(options->output), 0,
+                      error);
 }
 
 static enum error_code open_resize(struct stage *self, struct error *error)
@@ -134,6 +129,8 @@ static enum error_code open_resize(struct stage *self, struct error *error)
     const struct options *options = self->options;
     (void)error;
     state->rules = image_stage_rules(&options->common);
+    state->made = (struct picture_column){.output = options->output,
+                                          .quality = (int)options->quality};
     return OK;
 }
 
@@ -210,42 +207,8 @@ static const unsigned char *finish_picture(struct state *state, unsigned orienta
     if (plan->out_width == plan->width && plan->out_height == plan->height)
         return upright;
     unsigned char *out = upright + size;
-    for (size_t i = 0; i < (size_t)plan->out_width * plan->out_height; i++)
-        memcpy(out + 3 * i, state->rules.background, 3);
-    uint32_t rows = plan->height < plan->out_height ? plan->height : plan->out_height;
-    uint32_t columns = plan->width < plan->out_width ? plan->width : plan->out_width;
-    for (size_t y = 0; y < rows; y++)
-        memcpy(out + (plan->pad_y + y) * out_row + (size_t)plan->pad_x * 3,
-               upright + ((plan->cut_y + y) * plan->width + plan->cut_x) * 3,
-               (size_t)columns * 3);
+    resize_frame(plan, upright, state->rules.background, out);
     return out;
-}
-
-static enum error_code deliver(struct state *state, const struct options *options,
-                               const struct resize_plan *plan, const unsigned char *out,
-                               uint32_t row, struct image_fault *fault)
-{
-    struct error error = {0};
-    enum error_code code = OK;
-    if (options->output == OUTPUT_PIXELS) {
-        state->shapes[3 * (size_t)row] = plan->out_height;
-        state->shapes[3 * (size_t)row + 1] = plan->out_width;
-        state->shapes[3 * (size_t)row + 2] = 3;
-        bytes_put(&state->data, out, (size_t)plan->out_width * plan->out_height * 3);
-        return state->data.is_bad ? ERROR_MEMORY : OK;
-    }
-    code = options->output == OUTPUT_JPEG
-               ? image_encode_jpeg(out, plan->out_width, plan->out_height,
-                                   (int)options->quality, &state->file, &error)
-               : image_encode_png(out, plan->out_width, plan->out_height, &state->file,
-                                  &error);
-    if (code == ERROR_RECORD) {
-        fault->reason = "cannot_encode";
-        (void)snprintf(fault->detail, sizeof fault->detail, "%.190s", error.text);
-    }
-    if (code == OK)
-        bytes_put(&state->data, state->file.data, state->file.size);
-    return code == OK && state->data.is_bad ? ERROR_MEMORY : code;
 }
 
 /* The size that the picture is decoded in need not be more than twice of what is wanted. */
@@ -284,7 +247,6 @@ static enum error_code resize_picture(struct stage *self, const struct column *c
     const struct options *options = self->options;
     struct picture_source source = {0};
     struct resize_plan planned = {0};
-    state->offsets[row + 1] = state->offsets[row];
     enum error_code code =
         open_picture(state, options, column, row, &source, &planned, fault);
     bool is_turned = source.shape.orientation >= 5;
@@ -295,10 +257,12 @@ static enum error_code resize_picture(struct stage *self, const struct column *c
     if (code == OK) {
         const unsigned char *out =
             finish_picture(state, source.shape.orientation, &planned);
-        code = out ? deliver(state, options, &planned, out, row, fault) : ERROR_MEMORY;
+        code = out ? picture_column_put(&state->made, out, planned.out_width,
+                                        planned.out_height, fault)
+                   : ERROR_MEMORY;
     }
-    if (code == OK)
-        state->offsets[row + 1] = state->data.size;
+    if (code != OK)
+        picture_column_put_none(&state->made);
     picture_source_close(&source);
     return code;
 }
@@ -314,29 +278,15 @@ static enum error_code process(struct stage *self, const struct batch *in,
 {
     const struct options *options = self->options;
     struct state *state = self->state;
-    struct arena *arena = stage_output_arena(output);
-    bytes_reset(&state->data);
-    state->offsets = ARENA_NEW(arena, uint64_t, (size_t)in->count + 1);
-    state->shapes = ARENA_NEW(arena, uint32_t, 3 * (size_t)in->count);
-    if (!state->offsets || !state->shapes)
-        return error_set(error, ERROR_MEMORY, "no memory for pictures");
+    struct column made;
+    picture_column_reset(&state->made);
     enum error_code code =
         image_stage_visit(self, in, output, &options->common, resize_picture, error);
-    if (code != OK)
-        return code;
-    bool is_pixels = options->output == OUTPUT_PIXELS;
-    unsigned char *data = arena_alloc_raw(arena, state->data.size + 1, 1, 64);
-    if (!data)
-        return error_set(error, ERROR_MEMORY, "no memory for pictures");
-    if (state->data.size > 0)
-        memcpy(data, state->data.data, state->data.size);
-    struct column made = {.name = options->into,
-                          .type = is_pixels ? COLUMN_IMAGE_U8 : COLUMN_BYTES,
-                          .offsets = state->offsets,
-                          .data = data,
-                          .shapes = is_pixels ? state->shapes : NULL};
-    code = stage_output_set(output, &made, error);
-    shrink(&state->data);
+    if (code == OK)
+        code = picture_column_finish(&state->made, options->into,
+                                     stage_output_arena(output), &made, error);
+    if (code == OK)
+        code = stage_output_set(output, &made, error);
     shrink(&state->stored);
     shrink(&state->upright);
     return code;
@@ -348,8 +298,7 @@ static void close_resize(struct stage *self)
     bytes_clear(&state->band);
     bytes_clear(&state->stored);
     bytes_clear(&state->upright);
-    bytes_clear(&state->file);
-    bytes_clear(&state->data);
+    picture_column_clear(&state->made);
 }
 
 const struct stage_type stage_resize = {

@@ -1,6 +1,9 @@
 /* resize_plan.c - which size a picture gets, and what of it is kept */
 #include "stages/kernels/resize_plan.h"
 
+#include <stddef.h>
+#include <string.h>
+
 static uint32_t round_side(double side)
 {
     return side < 1 ? 1 : side > 2147483647.0 ? 2147483647u : (uint32_t)(side + 0.5);
@@ -59,4 +62,18 @@ struct resize_plan resize_plan_of(uint32_t width, uint32_t height,
         plan.pad_y = (plan.out_height - plan.height) / 2;
     }
     return plan;
+}
+
+void resize_frame(const struct resize_plan *plan, const unsigned char *resized,
+                  const unsigned char background[3], unsigned char *out)
+{
+    size_t out_row = (size_t)plan->out_width * 3;
+    for (size_t i = 0; i < (size_t)plan->out_width * plan->out_height; i++)
+        memcpy(out + 3 * i, background, 3);
+    uint32_t rows = plan->height < plan->out_height ? plan->height : plan->out_height;
+    uint32_t columns = plan->width < plan->out_width ? plan->width : plan->out_width;
+    for (size_t y = 0; y < rows; y++)
+        memcpy(out + (plan->pad_y + y) * out_row + (size_t)plan->pad_x * 3,
+               resized + ((plan->cut_y + y) * plan->width + plan->cut_x) * 3,
+               (size_t)columns * 3);
 }

@@ -30,4 +30,9 @@ struct resize_plan {
 struct resize_plan resize_plan_of(uint32_t width, uint32_t height,
                                   const struct resize_wish *wish);
 
+/* What comes out of the resized picture (height, width, 3): cut and padded with
+ * `background` to `out` (out_height, out_width, 3). */
+void resize_frame(const struct resize_plan *plan, const unsigned char *resized,
+                  const unsigned char background[3], unsigned char *out);
+
 #endif
