@@ -303,6 +303,19 @@ store: {volume: 256KiB, seal: 300ms}
 """
 
 
+DRAW = """name: draw
+input: {paths: [%s], format: images}
+shard: {bytes: 8KiB}
+stages:
+  - detect: {model: %s, family: centernet_dla, threshold: 0.55,
+      head_options: {activation: probabilities}}
+  - draw: {output: png, width: 1}
+  - crop: {column: drawn, margin: 0.2, max_objects: 5, min_side: 4, output: jpeg}
+output: {columns: [key, source, data, box, score]}
+store: {volume: 256KiB, seal: 300ms}
+"""
+
+
 def compare_detection(work):
     """Detectors: what is batched together, and where, does not show."""
     if not lib.onnx_library():
@@ -321,6 +334,11 @@ def compare_detection(work):
              "shard.bytes=1KiB")
     same.run("one shard", "--set", "shard.bytes=16MiB")
     same.tcp()
+    same.mpi(3, "--executors", "1")
+    same = Sameness(work, "draw", DRAW % (lib.json.dumps(work.path("photos/*.png")), model))
+    same.run("1 executor", "--executors", "1")
+    same.run("shards of 1KiB, two workers", "--workers", "2", "--executors", "2", "--set",
+             "shard.bytes=1KiB")
     same.mpi(3, "--executors", "1")
 
 
