@@ -41,7 +41,7 @@ SOURCES    := $(filter-out $(MPI_SOURCES),$(wildcard core/*.c stages/*.c stages/
 CXXSOURCES := $(wildcard core/*.cpp)
 UNIT       := $(wildcard tests/unit/test_*.c tests/stages/test_*.c)
 # Stages that only the executable for the system tests has.
-TEST_STAGES := tests/stages/poison.c tests/stages/count_words.c
+TEST_STAGES := tests/stages/poison.c tests/stages/count_words.c tests/stages/with_library.c
 SUPPORT    := $(filter-out $(UNIT) $(TEST_STAGES),$(wildcard tests/unit/*.c tests/stages/*.c))
 SYSTEM     := $(wildcard tests/system/test_*.c)
 FUZZ       := $(wildcard tests/fuzz/fuzz_*.c)

@@ -29,6 +29,7 @@ static const struct argument_spec run_specs[] = {
     {"--keys", "FILE", false, "keys that workers must have (see millrace keys)"},
     {"--insecure", NULL, false, "bind to more than loopback without keys"},
     {"--extend", NULL, false, "take in files added to the input since the job began"},
+    {"--mixed", NULL, false, "take workers that compute with other libraries or CPUs"},
     {"--strict", NULL, false, "exit 3 when records were quarantined"},
     {"--quiet", NULL, false, "no progress, no summary"},
     ARGUMENT_END};
@@ -43,6 +44,7 @@ static const struct argument_command run_command = {
 static const struct argument_spec retry_specs[] = {
     {"--workers", "N", false, "workers to start on this machine (default: 1)"},
     {"--executors", "N", false, "executors of each worker (default: one a core)"},
+    {"--mixed", NULL, false, "take workers that compute with other libraries or CPUs"},
     {"--strict", NULL, false, "exit 3 when records are still quarantined"},
     {"--quiet", NULL, false, "no progress, no summary"},
     ARGUMENT_END};
@@ -207,6 +209,7 @@ static int run_parsed(const struct arguments *arguments, const struct run_world 
                                   .bind = arguments_value(arguments, "--bind"),
                                   .keys = arguments_value(arguments, "--keys"),
                                   .is_quiet = arguments_flag(arguments, "--quiet"),
+                                  .is_mixed = arguments_flag(arguments, "--mixed"),
                                   .is_strict = arguments_flag(arguments, "--strict")};
     if (!check_bind(arguments) ||
         !parse_count(arguments, "--workers", 1, 0, &request.workers) ||
@@ -257,6 +260,7 @@ static int retry_parsed(const struct arguments *arguments, struct arena *arena)
         return EXIT_WRONG;
     }
     struct run_request request = {.is_quiet = arguments_flag(arguments, "--quiet"),
+                                  .is_mixed = arguments_flag(arguments, "--mixed"),
                                   .is_strict = arguments_flag(arguments, "--strict"),
                                   .is_retry = true};
     if (!parse_count(arguments, "--workers", 1, 1, &request.workers) ||

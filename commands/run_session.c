@@ -177,6 +177,7 @@ int run_session(const struct run_request *request, struct arena *arena)
         .keys = request->keys,
         .own_workers = request->world ? 0 : request->workers,
         .executors = request->executors,
+        .is_mixed = request->is_mixed,
         .is_quiet = request->is_quiet};
     enum run_verdict verdict = coordinator_run(&settings, &error);
     close_session(&session);

@@ -18,7 +18,7 @@ struct run_request {
     const char *bind;              /* endpoint, or NULL: a private one */
     const char *keys;              /* keys file, or NULL */
     uint32_t workers, executors;
-    bool is_quiet, is_strict, is_retry;
+    bool is_quiet, is_strict, is_retry, is_mixed;
 };
 
 /* Returns the exit status. */

@@ -23,7 +23,8 @@ struct retried {
     shard_id shard;
 };
 
-static const char retry_name[] = "retry"; /* in the ledger's meta table */
+/* In the ledger's meta table. */
+static const char retry_name[] = "retry", class_name[] = "numeric_class";
 
 struct books {
     const char *folder; /* borrowed */
@@ -37,6 +38,7 @@ struct books {
     size_t retried_count;
     struct bytes buffer;
     uint32_t next_volume;
+    char class[CLASS_SIZE];
     const char **known_volumes; /* sorted "PHASE/NAME" while volumes are taken up */
     size_t known_count, known_capacity;
 };
@@ -368,6 +370,39 @@ static enum error_code recall_retry(struct books *books, struct error *error)
     return code == ERROR_CLOSED ? OK : code;
 }
 
+/* ---- numeric class ---- */
+
+static enum error_code recall_class(struct books *books, struct error *error)
+{
+    struct index *index;
+    const void *data;
+    size_t size;
+    enum error_code code = ledger_commit(books->ledger, error);
+    if (code == OK)
+        code = ledger_index(books->ledger, &index, error);
+    if (code != OK)
+        return code;
+    code = index_get_meta(index, class_name, &data, &size, error);
+    if (code == OK && size >= sizeof books->class)
+        code = error_set(error, ERROR_DAMAGED, "the index's numeric class is too long");
+    else if (code == OK)
+        memcpy(books->class, data, size);
+    index_close(index);
+    return code == ERROR_CLOSED ? OK : code;
+}
+
+const char *books_class(const struct books *books)
+{
+    return books->class;
+}
+
+enum error_code books_fix_class(struct books *books, const char *class,
+                                struct error *error)
+{
+    (void)snprintf(books->class, sizeof books->class, "%s", class);
+    return ledger_put_meta(books->ledger, class_name, class, strlen(class), error);
+}
+
 /* ---- life ---- */
 
 static enum error_code open_ledger(struct books *books, const char *scratch,
@@ -422,6 +457,8 @@ enum error_code books_open(const char *folder, const char *scratch,
         code = adopt_volumes(made, error);
     if (code == OK)
         code = recall_retry(made, error);
+    if (code == OK)
+        code = recall_class(made, error);
     if (code == OK)
         code = compute_totals(made, error);
     if (code != OK)

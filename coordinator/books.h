@@ -61,6 +61,13 @@ enum error_code books_entry(struct books *books, uint32_t phase, uint32_t run,
                             uint32_t index, uint64_t *compressed, uint64_t *decompressed,
                             struct error *error);
 
+/* The numeric class that the job's first worker fixed, "" before that; at most CLASS_SIZE
+ * bytes with the zero. */
+enum { CLASS_SIZE = 160 };
+const char *books_class(const struct books *books);
+enum error_code books_fix_class(struct books *books, const char *class,
+                                struct error *error);
+
 enum error_code books_commit(struct books *books, struct error *error);
 /* The index in the job directory becomes what the ledger is. */
 enum error_code books_publish(struct books *books, struct error *error);

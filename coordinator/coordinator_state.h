@@ -22,7 +22,8 @@ struct peer {
     uint32_t number;   /* of the worker in this session, from 1; 0: no HELLO yet */
     bool is_joined;    /* the current schedule knows it */
     bool is_leaving;   /* BYE was said */
-    char host[64];
+    bool is_admitted;  /* it computes as this job does: see numeric_class.c */
+    char host[64], cpu_level[32];
     uint32_t pid, executors;
     uint32_t credit, stream_credit, held;
     uint64_t records, bytes; /* as of its latest heartbeat */
@@ -90,6 +91,16 @@ enum error_code dispatch_event(struct coordinator *coordinator,
 /* A worker is gone for good. */
 enum error_code dispatch_gone(struct coordinator *coordinator, struct peer *peer,
                               int64_t now_ms, struct error *error);
+
+/* numeric_class.c */
+enum { REFUSAL_SIZE = 448 };
+/* Must workers of this job compute alike? */
+bool class_is_needed(const struct pipeline *pipeline);
+/* Admit a worker with these libraries, fixing the job's class if it is the first one; or say
+ * in `refusal` why it is not admitted. */
+enum error_code class_admit(struct coordinator *coordinator, struct peer *peer,
+                            const char *libraries, char refusal[REFUSAL_SIZE],
+                            struct error *error);
 
 /* leases.c */
 enum error_code leases_send(struct coordinator *coordinator, struct peer *peer,

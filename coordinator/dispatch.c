@@ -7,24 +7,30 @@
 #include "core/clock.h"
 #include "core/log.h"
 
+static enum error_code refuse(struct coordinator *coordinator, struct peer *peer,
+                              const char *reason, struct error *error)
+{
+    struct message message = {.type = MESSAGE_REFUSE, .as.refuse = {.reason = reason}};
+    peer->is_leaving = true;
+    return peers_send(coordinator, peer, &message, error);
+}
+
 static enum error_code welcome(struct coordinator *coordinator, struct peer *peer,
                                const struct message_hello *hello, struct error *error)
 {
-    struct message message = {.type = MESSAGE_REFUSE};
-    if (hello->version != PROTOCOL_VERSION) {
-        message.as.refuse.reason = "another version of millrace";
-        peer->is_leaving = true;
-        return peers_send(coordinator, peer, &message, error);
-    }
+    struct message message = {.type = MESSAGE_WELCOME};
+    if (hello->version != PROTOCOL_VERSION)
+        return refuse(coordinator, peer, "another version of millrace", error);
     peer->number = coordinator->next_number++;
     peer->pid = hello->pid;
     peer->executors = hello->executors;
+    peer->is_admitted = !class_is_needed(coordinator->pipeline);
     (void)snprintf(peer->host, sizeof peer->host, "%s", hello->host);
+    (void)snprintf(peer->cpu_level, sizeof peer->cpu_level, "%s", hello->cpu_level);
     log_at(LEVEL_INFO, "worker %u joined: %s, process %u, %u executors", peer->number,
            peer->host, peer->pid, peer->executors);
     struct bytes yaml = {0};
     pipeline_write(coordinator->pipeline, &yaml);
-    message.type = MESSAGE_WELCOME;
     message.as.welcome =
         (struct message_welcome){.worker = peer->number,
                                  .session = lock_session(coordinator->settings->lock),
@@ -174,7 +180,7 @@ static enum error_code heartbeat(struct coordinator *coordinator, struct peer *p
     peer->held = beat->held;
     peer->records = beat->records;
     peer->bytes = beat->bytes;
-    if (!coordinator->schedule || peer->is_leaving)
+    if (!coordinator->schedule || peer->is_leaving || !peer->is_admitted)
         return OK;
     struct schedule_event event = {.type = peer->is_joined ? EVENT_CREDIT : EVENT_JOIN,
                                    .now_ms = now_ms,
@@ -229,12 +235,15 @@ static enum error_code worker_failed(struct coordinator *coordinator, struct pee
     schedule_count(coordinator->schedule, &counts);
     log_at(LEVEL_WARNING, "worker %u (%s) cannot go on: %s", peer->number, peer->host,
            message->text);
-    if (counts.workers > 1 && peer->is_joined && !is_own_worker(coordinator, peer)) {
+    bool has_others = counts.workers > (peer->is_joined ? 1U : 0U);
+    if (has_others && !is_own_worker(coordinator, peer)) {
+        bool was_joined = peer->is_joined;
         struct schedule_event event = {
             .type = EVENT_LEAVE, .now_ms = now_ms, .worker = peer->number};
         peer->is_joined = false;
         enum error_code code = say_goodbye(coordinator, peer, error);
-        return code == OK ? dispatch_event(coordinator, &event, error) : code;
+        return code == OK && was_joined ? dispatch_event(coordinator, &event, error)
+                                        : code;
     }
     coordinator->is_failed = true;
     (void)error_set(&coordinator->failure,
@@ -315,6 +324,33 @@ static enum error_code returned(struct coordinator *coordinator, struct peer *pe
     return code;
 }
 
+/* What one of our own is refused for, no other worker of this machine can mend. */
+static enum error_code libraries(struct coordinator *coordinator, struct peer *peer,
+                                 const char *names, int64_t now_ms, struct error *error)
+{
+    char refusal[REFUSAL_SIZE] = "";
+    if (peer->is_admitted || peer->is_leaving)
+        return OK;
+    enum error_code code = class_admit(coordinator, peer, names, refusal, error);
+    if (code != OK)
+        return code;
+    if (!peer->is_admitted) {
+        log_at(LEVEL_WARNING, "worker %u (%s) is refused: %s", peer->number, peer->host,
+               refusal);
+        if (is_own_worker(coordinator, peer)) {
+            coordinator->is_failed = true;
+            (void)error_set(&coordinator->failure, ERROR_CONFIG, "%s", refusal);
+        }
+        return refuse(coordinator, peer, refusal, error);
+    }
+    struct message_heartbeat beat = {.credit = peer->credit,
+                                     .stream_credit = peer->stream_credit,
+                                     .held = peer->held,
+                                     .records = peer->records,
+                                     .bytes = peer->bytes};
+    return heartbeat(coordinator, peer, &beat, now_ms, error);
+}
+
 enum error_code dispatch_message(struct coordinator *coordinator, struct peer *peer,
                                  const unsigned char *data, size_t size, int64_t now_ms,
                                  struct error *error)
@@ -340,6 +376,8 @@ enum error_code dispatch_message(struct coordinator *coordinator, struct peer *p
         return stream(coordinator, peer, &message.as.stream, now_ms, error);
     case MESSAGE_RETURN:
         return returned(coordinator, peer, &message.as.ranges, now_ms, error);
+    case MESSAGE_LIBRARIES:
+        return libraries(coordinator, peer, message.as.libraries.names, now_ms, error);
     case MESSAGE_BYE:
         log_at(LEVEL_INFO, "worker %u left", peer->number);
         return dispatch_gone(coordinator, peer, now_ms, error);

@@ -51,7 +51,7 @@ static enum error_code join_peers(struct coordinator *coordinator, int64_t now_m
         bool is_silent =
             now_ms - peer->heard_ms > coordinator->pipeline->limits.silence_ms;
         if (!peer->link || !peer->number || peer->is_leaving || !peer->credit ||
-            is_silent)
+            is_silent || !peer->is_admitted)
             continue;
         peer->is_joined = true;
         struct schedule_event event = {.type = EVENT_JOIN,

@@ -22,6 +22,7 @@ struct coordinator_settings {
     const char *keys;            /* keys file for them, or NULL */
     uint32_t own_workers;        /* to start, and to start again when they are killed */
     uint32_t executors;          /* of each of them */
+    bool is_mixed;               /* workers may differ in what they compute with */
     bool is_quiet;
 };
 

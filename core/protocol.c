@@ -44,7 +44,7 @@ static void write_hello(const struct message_hello *hello, struct bytes *out)
     bytes_put_varint(out, hello->pid);
     bytes_put_varint(out, hello->executors);
     bytes_put_varint(out, hello->memory);
-    put_text(out, hello->numeric_class);
+    put_text(out, hello->cpu_level);
 }
 
 static void write_welcome(const struct message_welcome *welcome, struct bytes *out)
@@ -209,6 +209,9 @@ void message_write(const struct message *message, struct bytes *out)
     case MESSAGE_STREAM:
         write_stream(&message->as.stream, out);
         break;
+    case MESSAGE_LIBRARIES:
+        put_text(out, message->as.libraries.names);
+        break;
     case MESSAGE_FLUSH:
     case MESSAGE_DRAIN:
     case MESSAGE_BYE:
@@ -325,7 +328,7 @@ static void read_hello(struct reader *in, struct message_hello *hello)
 {
     hello->version = take_u32(in);
     hello->incarnation = cursor_u64(&in->cursor);
-    hello->host = hello->numeric_class = "";
+    hello->host = hello->cpu_level = "";
     if (hello->version != PROTOCOL_VERSION) {
         /* So much stands in every version, for a refusal that says why. */
         (void)cursor_take(&in->cursor, cursor_left(&in->cursor));
@@ -335,7 +338,7 @@ static void read_hello(struct reader *in, struct message_hello *hello)
     hello->pid = take_u32(in);
     hello->executors = take_u32(in);
     hello->memory = take_u64(in);
-    hello->numeric_class = take_text(in);
+    hello->cpu_level = take_text(in);
 }
 
 static void read_welcome(struct reader *in, struct message_welcome *welcome)
@@ -543,6 +546,9 @@ static enum error_code read_body(struct reader *in, struct message *message,
         return OK;
     case MESSAGE_STREAM:
         read_stream(in, &message->as.stream);
+        return OK;
+    case MESSAGE_LIBRARIES:
+        message->as.libraries.names = take_text(in);
         return OK;
     case MESSAGE_FLUSH:
     case MESSAGE_DRAIN:

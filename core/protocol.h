@@ -14,7 +14,7 @@
 struct arena;
 struct bytes;
 
-enum { PROTOCOL_VERSION = 1, MESSAGE_SIZE_MAX = 64 << 20 };
+enum { PROTOCOL_VERSION = 2, MESSAGE_SIZE_MAX = 64 << 20 };
 
 enum message_type {
     MESSAGE_HELLO = 1, /* worker: who I am */
@@ -30,6 +30,7 @@ enum message_type {
     MESSAGE_FLUSH,     /* coordinator: seal what you have */
     MESSAGE_DRAIN,     /* coordinator: finish what runs, seal, give the rest back */
     MESSAGE_RETURN,    /* worker: shards given back undone */
+    MESSAGE_LIBRARIES, /* worker: what its stages compute with */
     MESSAGE_BYE        /* both: the end of the conversation */
 };
 
@@ -39,8 +40,8 @@ struct message_hello {
     const char *host;
     uint32_t pid;
     uint32_t executors;
-    uint64_t memory;           /* bytes of the machine */
-    const char *numeric_class; /* CPU level */
+    uint64_t memory; /* bytes of the machine */
+    const char *cpu_level;
 };
 
 struct message_welcome {
@@ -167,6 +168,11 @@ struct message_refuse {
     const char *reason;
 };
 
+/* Only in jobs that have a stage with a library (core/stage.h). */
+struct message_libraries {
+    const char *names;
+};
+
 /* A decoded message: `type` says which member. Texts and arrays live in the arena. */
 struct message {
     enum message_type type;
@@ -181,6 +187,7 @@ struct message {
         struct message_done done;
         struct message_fail fail;
         struct message_stream stream;
+        struct message_libraries libraries;
     } as; /* FLUSH, DRAIN and BYE have none */
 };
 

@@ -59,6 +59,9 @@ struct stage_place {
 struct source_position stage_option_position(const struct stage_place *place,
                                              const char *option);
 
+/* Room for the name of a library, with its version. */
+enum { STAGE_LIBRARY_SIZE = 128 };
+
 /* A column a stage reads or adds whatever its options, for documents and the default
  * plan. */
 struct stage_column {
@@ -183,6 +186,13 @@ struct stage_type {
      * `path` which every executor maps read-only. NULL: nothing to prepare. */
     enum error_code (*prepare)(const void *options, const char *path,
                                struct error *error);
+
+    /* The name of the library that the stage computes floats with, not empty, to `name`: it
+     * stands, with the level of the CPU, for the bits of the results. A job takes workers
+     * of one name and level alone. Called once per executor, before anything else of the
+     * stage that runs there. NULL: none; our own kernels give the same bits everywhere.
+     * ERROR_CONFIG: it is not installed. */
+    enum error_code (*library)(char name[STAGE_LIBRARY_SIZE], struct error *error);
 
     /* How many token ids there are: those that the stage makes are below. Reads the files
      * that options name. NULL: it makes none. ERROR_CONFIG, ERROR_IO, ERROR_MEMORY. */

@@ -5,6 +5,7 @@
 
 #include "core/arena.h"
 #include "stages/detect_parts.h"
+#include "stages/kernels/onnx_runtime.h"
 
 enum { WORK_BLOCK = 1 << 20 };
 
@@ -338,6 +339,11 @@ static enum error_code prepare(const void *raw, const char *path, struct error *
     return detector_prepare(&setup, path, error);
 }
 
+static enum error_code name_library(char name[STAGE_LIBRARY_SIZE], struct error *error)
+{
+    return onnx_runtime_copy_name(name, STAGE_LIBRARY_SIZE, error);
+}
+
 static enum error_code open_detect(struct stage *self, struct error *error)
 {
     struct detect_state *state = self->state;
@@ -394,6 +400,7 @@ const struct stage_type stage_detect = {
     .state_size = sizeof(struct detect_state),
     .plan = plan,
     .prepare = prepare,
+    .library = name_library,
     .open = open_detect,
     .process = detect_process,
     .close = close_detect};

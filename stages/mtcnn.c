@@ -9,6 +9,7 @@
 #include "stages/image_stage.h"
 #include "stages/kernels/head.h"
 #include "stages/kernels/mtcnn_cascade.h"
+#include "stages/kernels/onnx_runtime.h"
 
 enum { WORK_BLOCK = 1 << 20, KEPT_MAX = 64 << 20, PATH_SIZE = 4096 };
 
@@ -130,6 +131,11 @@ static enum error_code prepare(const void *raw, const char *path, struct error *
         return error_set(error, ERROR_CONFIG, "there is no %s in %s", missing,
                          options->models);
     return mtcnn_prepare(paths.items, path, error);
+}
+
+static enum error_code name_library(char name[STAGE_LIBRARY_SIZE], struct error *error)
+{
+    return onnx_runtime_copy_name(name, STAGE_LIBRARY_SIZE, error);
 }
 
 static enum error_code open_mtcnn(struct stage *self, struct error *error)
@@ -296,6 +302,7 @@ const struct stage_type stage_mtcnn = {
     .state_size = sizeof(struct state),
     .plan = plan,
     .prepare = prepare,
+    .library = name_library,
     .open = open_mtcnn,
     .process = process,
     .close = close_mtcnn};

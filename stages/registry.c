@@ -8,6 +8,7 @@
 #ifdef MILLRACE_TEST_STAGES
 STAGE(poison)
 STAGE(count_words)
+STAGE(with_library)
 #endif
 #undef STAGE
 
@@ -15,7 +16,7 @@ const struct stage_type *const stage_types[] = {
 #define STAGE(name) &stage_##name,
 #include "stages/stages.def"
 #ifdef MILLRACE_TEST_STAGES
-    STAGE(poison) STAGE(count_words)
+    STAGE(poison) STAGE(count_words) STAGE(with_library)
 #endif
 #undef STAGE
         NULL};

@@ -27,7 +27,7 @@ enum control_type {
     CONTROL_SEAL,      /* publish the volume now */
     CONTROL_EXIT,
     /* executor to worker */
-    CONTROL_READY,    /* set up */
+    CONTROL_READY,    /* set up; text: names of the stages' libraries, or "" */
     CONTROL_PREPARED, /* u32 phase */
     CONTROL_OPENED, /* u32 phase, u32 count, count x text: entries of a volume taken over */
     CONTROL_FINISHED, /* u64 us they took, u32 count, count x text: entries, committed */

@@ -46,6 +46,15 @@ static enum error_code send_empty(struct executor *executor, enum control_type t
     return executor_send(executor, type, error);
 }
 
+static enum error_code say_ready(struct executor *executor, struct error *error)
+{
+    char names[LIBRARIES_SIZE];
+    enum error_code code = executor_libraries(executor, names, error);
+    bytes_reset(&executor->message);
+    bytes_put_text(&executor->message, names, strlen(names));
+    return code == OK ? executor_send(executor, CONTROL_READY, error) : code;
+}
+
 /* Carry out one message. An error here is the executor's end. */
 static enum error_code dispatch(struct executor *executor, enum control_type type,
                                 struct cursor message, struct error *error)
@@ -56,7 +65,7 @@ static enum error_code dispatch(struct executor *executor, enum control_type typ
     switch (type) {
     case CONTROL_SETUP:
         code = executor_setup(executor, message, error);
-        return code == OK ? send_empty(executor, CONTROL_READY, 0, error) : code;
+        return code == OK ? say_ready(executor, error) : code;
     case CONTROL_PREPARE: {
         uint32_t phase = cursor_u32(&message);
         code = executor_prepare(executor, phase, error);

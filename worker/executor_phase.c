@@ -63,6 +63,41 @@ enum error_code executor_setup(struct executor *executor, struct cursor message,
     return code;
 }
 
+/* Append the name unless it is there. */
+static enum error_code add_library(char names[LIBRARIES_SIZE], const char *name,
+                                   struct error *error)
+{
+    size_t used = strlen(names), size = strlen(name);
+    const char *separator = used ? ", " : "";
+    if (strstr(names, name))
+        return OK;
+    if (size == 0 || used + strlen(separator) + size >= LIBRARIES_SIZE)
+        return error_set(error, ERROR_FATAL, "stages use too many libraries");
+    (void)snprintf(names + used, LIBRARIES_SIZE - used, "%s%s", separator, name);
+    return OK;
+}
+
+enum error_code executor_libraries(const struct executor *executor,
+                                   char names[LIBRARIES_SIZE], struct error *error)
+{
+    const struct pipeline *pipeline = executor->pipeline;
+    names[0] = 0;
+    for (size_t p = 0; p < pipeline->phase_count; p++)
+        for (size_t i = 0; i < pipeline->phases[p].stage_count; i++) {
+            const struct stage_type *type = pipeline->phases[p].stages[i].type;
+            char name[STAGE_LIBRARY_SIZE] = "";
+            if (!type->library)
+                continue;
+            enum error_code code = type->library(name, error);
+            if (code != OK)
+                return error_wrap(error, "stage %s cannot run here", type->name);
+            code = add_library(names, name, error);
+            if (code != OK)
+                return code;
+        }
+    return OK;
+}
+
 enum error_code executor_prepare(struct executor *executor, uint32_t phase,
                                  struct error *error)
 {

@@ -65,6 +65,11 @@ enum error_code executor_send(struct executor *executor, enum control_type type,
 /* executor_phase.c: open and close phases and volumes. */
 enum error_code executor_setup(struct executor *executor, struct cursor message,
                                struct error *error);
+/* Names of the libraries that the pipeline's stages compute with, in their order; "": none.
+ * ERROR_CONFIG: one is not installed. */
+enum { LIBRARIES_SIZE = 4 * STAGE_LIBRARY_SIZE };
+enum error_code executor_libraries(const struct executor *executor,
+                                   char names[LIBRARIES_SIZE], struct error *error);
 enum error_code executor_prepare(struct executor *executor, uint32_t phase,
                                  struct error *error);
 enum error_code executor_open_phase(struct executor *executor, uint32_t phase,

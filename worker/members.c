@@ -423,14 +423,38 @@ static enum error_code failed(struct worker *worker, struct member *member,
                                        "stage_error", text, error);
 }
 
+/* The first executor speaks for all: the coordinator leases nothing before it knows what
+ * their results are computed with. */
+static enum error_code ready(struct worker *worker, struct member *member,
+                             struct cursor in, struct error *error)
+{
+    const char *names = control_take_text(&in, worker->arena);
+    if (!names)
+        return error_set(error, ERROR_FATAL, "a message of an executor is cut short");
+    if (worker->libraries && strcmp(worker->libraries, names) != 0)
+        return error_set(error, ERROR_CONFIG,
+                         "a library was exchanged while this worker ran: it began with "
+                         "\"%s\", and now there is \"%s\"",
+                         worker->libraries, names);
+    if (!worker->libraries && names[0]) {
+        struct message message = {.type = MESSAGE_LIBRARIES};
+        message.as.libraries.names = names;
+        enum error_code code = worker_send(worker, &message, error);
+        if (code != OK)
+            return code;
+    }
+    worker->libraries = names;
+    member->state = MEMBER_READY;
+    return members_begin_phase(worker, error);
+}
+
 static enum error_code dispatch(struct worker *worker, struct member *member,
                                 uint8_t type, struct cursor in, struct error *error)
 {
     struct control_filled filled;
     switch ((enum control_type)type) {
     case CONTROL_READY:
-        member->state = MEMBER_READY;
-        return members_begin_phase(worker, error);
+        return ready(worker, member, in, error);
     case CONTROL_PREPARED:
         member->state = MEMBER_READY;
         if (cursor_u32(&in) == worker->phase) {

@@ -80,7 +80,7 @@ static enum error_code send_hello(struct worker *worker, struct error *error)
                                               .pid = (uint32_t)getpid(),
                                               .executors = worker->member_count,
                                               .memory = platform_memory(),
-                                              .numeric_class = platform_cpu_level()};
+                                              .cpu_level = platform_cpu_level()};
     return worker_send(worker, &message, error);
 }
 

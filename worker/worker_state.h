@@ -119,6 +119,7 @@ struct worker {
     const struct pipeline *pipeline; /* NULL: not welcomed yet */
     char scratch[512];
     char host[256];
+    const char *libraries; /* what executors said; NULL: none is set up yet */
 
     struct member *members; /* (member_count) */
     uint32_t member_count;

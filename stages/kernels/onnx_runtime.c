@@ -198,3 +198,14 @@ const char *onnx_runtime_name(const struct onnx_runtime *runtime)
 {
     return runtime->name;
 }
+
+enum error_code onnx_runtime_copy_name(char *name, size_t size, struct error *error)
+{
+    struct onnx_runtime *runtime = NULL;
+    enum error_code code = onnx_runtime_open(NULL, &runtime, error);
+    if (code != OK || !runtime)
+        return code;
+    (void)snprintf(name, size, "%s", runtime->name);
+    onnx_runtime_close(runtime);
+    return OK;
+}

@@ -4,6 +4,8 @@
 #ifndef STAGES_KERNELS_ONNX_RUNTIME_H
 #define STAGES_KERNELS_ONNX_RUNTIME_H
 
+#include <stddef.h>
+
 #include "core/error.h"
 
 struct onnx_runtime;
@@ -25,5 +27,7 @@ const char *onnx_runtime_path(const struct onnx_runtime *runtime);
 /* For the numeric class: "onnxruntime 1.30.0 4f1d09a2", the number standing for how it was
  * built. On CPUs of one level the same name stands for the same results. */
 const char *onnx_runtime_name(const struct onnx_runtime *runtime);
+/* The name of the one that onnx_runtime_open(NULL) finds, to `name` (size). ERROR_CONFIG. */
+enum error_code onnx_runtime_copy_name(char *name, size_t size, struct error *error);
 
 #endif

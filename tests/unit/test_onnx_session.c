@@ -185,6 +185,10 @@ static void it_says_its_version_and_opens_again_and_again(void **state)
     assert_int_equal(strncmp(onnx_runtime_name(first), start, strlen(start)), 0);
     assert_int_equal(strlen(onnx_runtime_name(first)), strlen(start) + 8);
     assert_string_equal(onnx_runtime_name(first), onnx_runtime_name(second));
+    char name[100];
+    struct error error;
+    assert_int_equal(onnx_runtime_copy_name(name, sizeof name, &error), OK);
+    assert_string_equal(name, onnx_runtime_name(first));
     assert_int_equal(access(onnx_runtime_path(first), R_OK), 0);
     onnx_runtime_close(second);
     onnx_runtime_close(first);

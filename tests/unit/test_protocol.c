@@ -87,7 +87,7 @@ static const struct message samples[] = {
                   .pid = 4711,
                   .executors = 8,
                   .memory = UINT64_C(1) << 40,
-                  .numeric_class = "x86-64-v3"}},
+                  .cpu_level = "x86-64-v3"}},
     {.type = MESSAGE_WELCOME,
      .as.welcome = {.worker = 1,
                     .session = 99,
@@ -145,6 +145,7 @@ static const struct message samples[] = {
     {.type = MESSAGE_FLUSH},
     {.type = MESSAGE_DRAIN},
     {.type = MESSAGE_RETURN, .as.ranges = {.phase = 0, .ranges = NULL, .count = 0}},
+    {.type = MESSAGE_LIBRARIES, .as.libraries = {.names = "onnxruntime 1.30.0 4f1d09a2"}},
     {.type = MESSAGE_BYE},
 };
 enum { SAMPLE_COUNT = sizeof samples / sizeof samples[0] };
@@ -221,7 +222,10 @@ static void a_greeting_keeps_its_fields(void **state)
     assert_int_equal(hello->pid, 4711);
     assert_int_equal(hello->executors, 8);
     assert_true(hello->memory == UINT64_C(1) << 40);
-    assert_string_equal(hello->numeric_class, "x86-64-v3");
+    assert_string_equal(hello->cpu_level, "x86-64-v3");
+    const struct message_libraries *libraries =
+        &carry(wire, MESSAGE_LIBRARIES)->as.libraries;
+    assert_string_equal(libraries->names, "onnxruntime 1.30.0 4f1d09a2");
     const struct message_welcome *welcome = &carry(wire, MESSAGE_WELCOME)->as.welcome;
     assert_int_equal(welcome->worker, 1);
     assert_int_equal(welcome->session, 99);
