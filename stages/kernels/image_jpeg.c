@@ -222,12 +222,14 @@ static enum error_code finish_jpeg(void *state, struct image_fault *fault)
 {
     struct jpeg *jpeg = state;
     struct failure *failure = &jpeg->failure;
-    /* What stands behind the last row is nobody's loss, but scans may be missing. */
-    bool lacks_scans = failure->is_cut && jpeg_has_multiple_scans(&jpeg->info);
-    if (failure->is_corrupt || lacks_scans) {
+    /* What stands behind the last row is nobody's loss, but scans may be missing, or an
+     * arithmetic code's end, which reads as zeros without a warning. */
+    bool lacks_data = failure->is_cut &&
+                      (jpeg_has_multiple_scans(&jpeg->info) || jpeg->info.arith_code);
+    if (failure->is_corrupt || lacks_data) {
         if (!failure->message[0])
-            return image_refuse(fault, "truncated_image",
-                                "the file ends before its last scan");
+            return image_refuse(fault, "truncated_image", "the file ends before its %s",
+                                jpeg->info.arith_code ? "end mark" : "last scan");
         return failed(failure, fault);
     }
     return OK;

@@ -11,6 +11,7 @@ import tarfile
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import onnx_model
 import system_lib as lib
 
 STAGES = """stages:
@@ -137,11 +138,31 @@ def kept_as_far_as_they_go(work, bad):
     shutil.rmtree(job)
 
 
+GOOD = "emitted"
+
+
+def damages(content):
+    """Kinds of damage whose verdicts are known: (kind, what is left, allowed verdicts)."""
+    cut = {"truncated_image", "corrupt_image", "bad_header"}
+    return (("empty", b"", {"empty_file"}),
+            ("text", b"hello, world\n" * 9, {"not_an_image"}),
+            ("magic", bytes(4) + content[4:], {"not_an_image"}),
+            ("head", content[:11], cut | {"not_an_image"}),
+            ("half", content[:len(content) // 2], cut),
+            ("most", content[:-max(24, len(content) // 4)], cut),
+            ("more", content + b"\0garbage" * 40, {GOOD}),
+            ("twice", content + content, {GOOD}))
+
+
 def damaged(work):
     """Bits are changed and ends are cut: a verdict for each, and the run goes on."""
     chance, files = random.Random(11), samples()
-    count = 0
+    count, wanted = 0, {}
     for name, content in sorted(files.items()):
+        for kind, left, verdicts in damages(content):
+            work.write("damaged/%s/%s" % (name, kind), left)
+            wanted["%s/%s" % (name, kind)] = verdicts
+            count += 1
         for number in range(12):
             changed = bytearray(content)
             if number % 3 == 0:
@@ -160,8 +181,11 @@ def damaged(work):
         records = status.get("records", {})
         work.equal(records.get("read"), count, what + ": each has a verdict")
         work.check(records.get("quarantined", 0) > count // 4, what + ": many are told", records)
-        work.check(all(reject["reason"] for reject in work.rejects(job)),
-                   what + ": with a reason each")
+        verdicts = {reject["key"]: reject["reason"] for reject in work.rejects(job)}
+        work.check(all(verdicts.values()), what + ": with a reason each")
+        wrong = {key: (verdicts.get(key, GOOD), sorted(allowed))
+                 for key, allowed in wanted.items() if verdicts.get(key, GOOD) not in allowed}
+        work.check(not wrong, what + ": of %d the verdict is known" % len(wanted), wrong)
         work.note("%s: %d emitted, %d quarantined" % (what, records["emitted"],
                                                      records["quarantined"]))
         digests.append(work.digest(job))
@@ -246,6 +270,34 @@ limits: {memory: 300MB, record_time: 300s}
     work.check("2292 MiB" in detail,
                what + ": and it is told how much it needs", detail)
     work.note(detail)
+    shutil.rmtree(job)
+    large_detection(work)
+
+
+def large_detection(work):
+    """The same with tiles at three scales and the whole picture, by a small model."""
+    if not lib.onnx_library():
+        work.skip("detection in 1.2 gigapixels",
+                  "no ONNX Runtime: pipelines/prepare_onnxruntime data")
+        return
+    model = work.write("small.onnx", onnx_model.detector(64, 48))
+    path = work.write("detect.yaml", """name: detect
+input: {paths: [large], format: images}
+stages:
+  - detect: {model: %s, family: centernet_dla, head_options: {activation: probabilities},
+      threshold: 1, scales: [1, 0.4, 0.1], tile: {width: 640, height: 480, overlap: 0.25}}
+output: {columns: [key, boxes, views]}
+limits: {memory: 300MB, record_time: 600s}
+""" % lib.json.dumps(model))
+    job, what = work.path("detect.job"), "detection in a JPEG of 1.2 gigapixels"
+    run(work, what, path, job, "--executors", "1")
+    rows = work.records(job)
+    # (40000 - 640) / 480 and (30000 - 480) / 360, rounded up, and one; and so on.
+    views = 83 * 83 + 33 * 33 + 8 * 8 + 1
+    work.equal([(row["key"], row["boxes"], row["views"]) for row in rows],
+               [("baseline.jpg", [], views)], what + ": all views, within 300 MB")
+    work.equal([(reject["key"], reject["reason"]) for reject in work.rejects(job)],
+               [("progressive.jpg", "needs_memory")], what + ": a progressive one does not")
     shutil.rmtree(job)
 
 
