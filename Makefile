@@ -53,7 +53,7 @@ TSAN_UNIT  := $(filter $(UNIT),$(THREADED) \
                 $(foreach s,$(notdir $(THREADED:.c=)),tests/unit/test_$(s).c tests/stages/test_$(s).c))
 OBJECTS     = $(SOURCES:%.c=$(BUILD)/%.o) $(CXXSOURCES:%.cpp=$(BUILD)/%.o)
 
-.PHONY: all deps deps-lint run test test-build test-sanitize test-oracles chaos bench fuzz lint \
+.PHONY: all deps deps-lint run run-images test test-build test-sanitize test-oracles chaos bench fuzz lint \
         lint-clang bench-build man install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -170,6 +170,21 @@ run: ## install, build, fetch a real corpus and vocabulary once, and tokenize it
 	./millrace run pipelines/corpus-tokens.yaml --job data/corpus-tokens.job
 	@echo; echo 'Three of the results (./millrace show data/corpus-tokens.job prints all):'
 	@./millrace show data/corpus-tokens.job --sample 3 | cut -c 1-220 | sed 's/$$/ .../' | fold -w 78
+
+run-images: ## install, build, fetch photos and a detector once, and annotate them
+	@tests/tools/install_packages 'make run-images' build \
+	  $(if $(wildcard data/fr_detect.onnx),,npm)
+	$(AGAIN) all
+	@pipelines/prepare_onnxruntime data
+	@pipelines/prepare_photos data
+	./millrace run pipelines/annotate-photos.yaml --job data/annotate-photos.job
+	@./millrace export data/annotate-photos.job --format coco --out data/photos.json --force
+	@./millrace export data/annotate-photos.job --format tar --out data/photos-tar --force
+	@mkdir -p data/photos-drawn
+	@tar -xf data/photos-tar/000000.tar -C data/photos-drawn --wildcards '*.jpg'
+	@echo; echo 'Faces that were found (./millrace show data/annotate-photos.job prints all):'
+	@./millrace show data/annotate-photos.job | sed "s/, \"drawn\".*/}/" | cut -c 1-150 | fold -w 78
+	@echo; echo 'data/photos.json has them in COCO format; look at data/photos-drawn/*.jpg.'
 
 test: ## install, build and run every test
 	@tests/tools/install_packages 'make test' build test npm

@@ -1,8 +1,8 @@
 /* export_tar.c - WebDataset: a folder of NNNNNN.tar, a sample's files side by side
  *
- * A record becomes NAME.COLUMN.txt for a text, .bin for bytes, .npy for lists, vectors and
- * images, and NAME.json for its key and all numbers. NAME is the record's number in the
- * export, unless a column names it. */
+ * A record becomes NAME.COLUMN.txt for a text, .bin for bytes or the kind of picture that
+ * they are, .npy for lists, vectors and images, and NAME.json for its key and all numbers.
+ * NAME is the record's number in the export, unless a column names it. */
 #include "commands/export_format.h"
 
 #include <inttypes.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "commands/export_columns.h"
+#include "core/image_header.h"
 #include "core/json_write.h"
 
 enum {
@@ -188,6 +189,16 @@ static bool is_in_json(const struct column *column)
            column->type == COLUMN_F64 || strcmp(column->name, "key") == 0;
 }
 
+static const char *end_of_bytes(const void *data, size_t size)
+{
+    static const char *const ends[] = {[IMAGE_UNKNOWN] = ".bin",
+                                       [IMAGE_JPEG] = ".jpg",
+                                       [IMAGE_PNG] = ".png",
+                                       [IMAGE_WEBP] = ".webp",
+                                       [IMAGE_TIFF] = ".tif"};
+    return ends[image_format_of(data, size)];
+}
+
 static enum error_code put_member(struct export_job *job, const struct job_record *record,
                                   const struct column *column, struct bytes *out,
                                   struct error *error)
@@ -196,9 +207,10 @@ static enum error_code put_member(struct export_job *job, const struct job_recor
     const char *end = ".npy";
     enum error_code code = OK;
     if (column->type == COLUMN_UTF8 || column->type == COLUMN_BYTES) {
-        end = column->type == COLUMN_UTF8 ? ".txt" : ".bin";
-        bytes_put(out, column_row(column, record->row),
-                  (size_t)column_row_length(column, record->row));
+        const void *data = column_row(column, record->row);
+        size_t size = (size_t)column_row_length(column, record->row);
+        end = column->type == COLUMN_UTF8 ? ".txt" : end_of_bytes(data, size);
+        bytes_put(out, data, size);
     } else {
         code = put_array(job, record, column, out, error);
     }

@@ -142,6 +142,12 @@ real_vocabulary() {
     done
 }
 
+# ONNX Runtime's library as stages find it, or nothing.
+onnx_library() {
+    local path=${MILLRACE_ONNXRUNTIME:-$ROOT/data/libonnxruntime.so.1}
+    [ ! -f "$path" ] || echo "$path"
+}
+
 # Wait up to SECONDS until COMMAND succeeds; fails when it does not.
 wait_for() { # SECONDS COMMAND...
     local tries=$(($1 * 50))
