@@ -32,9 +32,9 @@ struct cut_object {
 struct state {
     struct image_rules rules;
     struct bytes room, resized, framed; /* owned: of one picture, of one object */
-    struct picture_column made;               /* owned */
-    struct bytes objects;                     /* owned: struct cut_object each */
-    const struct batch *in;                   /* of the call */
+    struct picture_column made;         /* owned */
+    struct bytes objects;               /* owned: struct cut_object each */
+    const struct batch *in;             /* of the call */
     struct stage_output *output;
 };
 
@@ -268,6 +268,9 @@ static enum error_code cut_object(struct state *state, const struct options *opt
                                .fit = (enum resize_fit)options->fit,
                                .enlarges = options->enlarge};
     struct resize_plan planned = resize_plan_of(part->width, part->height, &wish);
+    enum error_code code = resize_check_memory(&planned, state->rules.memory, fault);
+    if (code != OK)
+        return code;
     const unsigned char *resized = resize_part(state, options, picture, part, &planned);
     unsigned char *framed =
         bytes_reserve(&state->framed, (size_t)planned.out_width * planned.out_height * 3);
@@ -409,8 +412,10 @@ static enum error_code process(struct stage *self, const struct batch *in,
     picture_column_reset(&state->made);
     enum error_code code =
         image_stage_visit(self, in, output, &options->common, crop_picture, error);
-    if (state->room.capacity > KEPT)
-        bytes_clear(&state->room);
+    struct bytes *large[] = {&state->room, &state->resized, &state->framed};
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+        if (large[i]->capacity > KEPT)
+            bytes_clear(large[i]);
     return code == OK ? emit(self, output, error) : code;
 }
 

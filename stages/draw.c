@@ -172,6 +172,10 @@ static void paint_box(struct canvas *canvas, const struct options *options,
 {
     int64_t line = line_width(options, canvas);
     struct colour colour = paint_class_colour((uint32_t)box->class);
+    bool is_seen = box->x2 > 0 && box->y2 > 0 && box->x1 < (float)canvas->width &&
+                   box->y1 < (float)canvas->height;
+    if (!is_seen)
+        return;
     paint_outline(canvas, (int64_t)floorf(box->x1), (int64_t)floorf(box->y1),
                   (int64_t)ceilf(box->x2), (int64_t)ceilf(box->y2), line, colour);
     if (options->labels)
@@ -202,10 +206,12 @@ static enum error_code paint_boxes(const struct options *options,
         fault->reason = "bad_box";
         return ERROR_RECORD;
     }
-    for (size_t i = count; i-- > 0;)
-        if ((double)boxes[i].score >= options->min_score && boxes[i].class >= 0)
-            paint_box(canvas, options, state, &boxes[i],
+    for (size_t i = count; i-- > 0;) {
+        struct box box = box_upright(&boxes[i]);
+        if ((double)box.score >= options->min_score && box.class >= 0)
+            paint_box(canvas, options, state, &box,
                       points ? points + POINT_NUMBERS * i : NULL);
+    }
     return OK;
 }
 

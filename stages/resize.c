@@ -143,24 +143,6 @@ static struct resize_wish wish_of(const struct options *options)
                                 .enlarges = options->enlarge};
 }
 
-static enum error_code check_size(const struct state *state,
-                                  const struct resize_plan *plan,
-                                  struct image_fault *fault)
-{
-    uint64_t pixels = (uint64_t)plan->width * plan->height;
-    uint64_t out = (uint64_t)plan->out_width * plan->out_height;
-    uint64_t needed = 3 * (2 * pixels + out);
-    if (needed <= state->rules.memory)
-        return OK;
-    fault->reason = "needs_memory";
-    (void)snprintf(fault->detail, sizeof fault->detail,
-                   "a picture of %u by %u pixels takes %llu MiB, memory is %llu MiB",
-                   (unsigned)plan->width, (unsigned)plan->height,
-                   (unsigned long long)(needed >> 20),
-                   (unsigned long long)(state->rules.memory >> 20));
-    return ERROR_RECORD;
-}
-
 /* All rows through the resampler, to `stored` (height, width, 3), not yet upright. */
 static enum error_code resample(struct state *state, struct picture_source *source,
                                 uint32_t width, uint32_t height, int filter,
@@ -237,7 +219,7 @@ static enum error_code open_picture(struct state *state, const struct options *o
     width = is_turned ? source->shape.full_height : source->shape.full_width;
     height = is_turned ? source->shape.full_width : source->shape.full_height;
     *planned = resize_plan_of(width, height, &wish);
-    return check_size(state, planned, fault);
+    return resize_check_memory(planned, state->rules.memory, fault);
 }
 
 static enum error_code resize_picture(struct stage *self, const struct column *column,

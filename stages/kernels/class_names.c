@@ -81,6 +81,9 @@ size_t class_names_put(const struct class_names *names, uint32_t class,
             end--;
         size = (size_t)(end - begin) < CLASS_NAME_MAX ? (size_t)(end - begin)
                                                       : CLASS_NAME_MAX - 1;
+        while (size < (size_t)(end - begin) && size > 0 &&
+               (names->text.data[begin + size] & 0xC0) == 0x80)
+            size--; /* not in the middle of a character */
         memcpy(text, names->text.data + begin, size);
     }
     text[size] = 0;

@@ -2,6 +2,7 @@
 #include "stages/kernels/resize_plan.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint32_t round_side(double side)
@@ -62,6 +63,23 @@ struct resize_plan resize_plan_of(uint32_t width, uint32_t height,
         plan.pad_y = (plan.out_height - plan.height) / 2;
     }
     return plan;
+}
+
+enum error_code resize_check_memory(const struct resize_plan *plan, uint64_t memory,
+                                    struct image_fault *fault)
+{
+    uint64_t pixels = (uint64_t)plan->width * plan->height;
+    uint64_t out = (uint64_t)plan->out_width * plan->out_height;
+    uint64_t needed = 3 * (2 * pixels + out);
+    if (needed <= memory)
+        return OK;
+    fault->reason = "needs_memory";
+    (void)snprintf(fault->detail, sizeof fault->detail,
+                   "a picture of %u by %u pixels takes %llu MiB, memory is %llu MiB",
+                   (unsigned)plan->width, (unsigned)plan->height,
+                   (unsigned long long)(needed >> 20),
+                   (unsigned long long)(memory >> 20));
+    return ERROR_RECORD;
 }
 
 void resize_frame(const struct resize_plan *plan, const unsigned char *resized,

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/error.h"
+#include "stages/kernels/image_decode.h"
+
 enum resize_fit {
     RESIZE_INSIDE, /* as large as fits, its shape kept */
     RESIZE_COVER,  /* the shape kept, what stands out cut off on both sides */
@@ -29,6 +32,10 @@ struct resize_plan {
 /* For a picture of (height, width). Sides are rounded half up, to 1 at least. */
 struct resize_plan resize_plan_of(uint32_t width, uint32_t height,
                                   const struct resize_wish *wish);
+
+/* May the pictures that a plan needs at once take so much? ERROR_RECORD "needs_memory". */
+enum error_code resize_check_memory(const struct resize_plan *plan, uint64_t memory,
+                                    struct image_fault *fault);
 
 /* What comes out of the resized picture (height, width, 3): cut and padded with
  * `background` to `out` (out_height, out_width, 3). */

@@ -149,6 +149,22 @@ static void boxes_beside_the_picture_do_no_harm(void **state)
     one_stage_close(&one);
 }
 
+/* Neither lines nor labels of boxes that are nowhere in it. */
+static void boxes_outside_are_not_named(void **state)
+{
+    (void)state;
+    struct one_stage one;
+    static const struct box boxes[] = {
+        {-90, -90, -50, -50, 1, 1}, {900, 10, 950, 15, 1, 1}, {5, 90, 9, 120, 1, 1},
+        {-30, 5, 0, 9, 1, 1},       {60, 0, 61, 40, 1, 1},    {0, 40, 60, 41, 1, 1}};
+    run_boxes(&one, &stage_draw, "{output: pixels}", boxes, (uint32_t[]){6}, 1);
+    unsigned char *known = known_picture(WIDTH, HEIGHT);
+    assert_memory_equal(column_row(column_of(&one, "drawn"), 0), known,
+                        (size_t)WIDTH * HEIGHT * 3);
+    free(known);
+    one_stage_close(&one);
+}
+
 static void labels_stand_above_or_inside(void **state)
 {
     (void)state;
@@ -286,6 +302,18 @@ static void margins_sizes_and_choices(void **state)
     one_stage_close(&one);
 }
 
+static void objects_must_fit_in_memory(void **state)
+{
+    (void)state;
+    struct one_stage one;
+    static const struct box boxes[] = {{0, 0, 30, 30, 1, 0}, {0, 0, 30, 30, 1, 0}};
+    run_boxes(&one, &stage_crop,
+              "{output: pixels, memory: 1MiB, width: 6000, height: 6000, fit: stretch}",
+              boxes, (uint32_t[]){1, 1}, 2);
+    assert_int_equal(one.outcome.account.quarantined.records, 2);
+    one_stage_close(&one);
+}
+
 /* ---- files ---- */
 
 /* Of a picture that EXIF turns: boxes are those of the upright one. */
@@ -384,7 +412,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outlines_are_where_the_box_is),
         cmocka_unit_test(boxes_beside_the_picture_do_no_harm),
+        cmocka_unit_test(boxes_outside_are_not_named),
         cmocka_unit_test(labels_stand_above_or_inside),
+        cmocka_unit_test(objects_must_fit_in_memory),
         cmocka_unit_test(scores_decide_and_points_are_dots),
         cmocka_unit_test(boxes_that_are_none_cost_their_record),
         cmocka_unit_test(objects_are_cut_out_to_the_pixel),
