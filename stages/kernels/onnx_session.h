@@ -48,10 +48,10 @@ struct onnx_tensor {
     size_t size;      /* bytes */
 };
 
-/* Open the model in a file. A file in ORT format stays mapped: its weights are shared by
- * all processes that have it open, and it must not be written to. Weights that a model
- * keeps beside it are found in its folder. ERROR_IO, ERROR_MEMORY; ERROR_CONFIG: it is no
- * model, or this library cannot run it. */
+/* Open the model in a file. A file in ORT format stays mapped and must not be written to: if
+ * it is large, all processes that have it open share its weights. Weights that a model keeps
+ * beside it are found in its folder. ERROR_IO, ERROR_MEMORY; ERROR_CONFIG: it is no model, or
+ * this library cannot run it. */
 enum error_code onnx_session_open(const struct onnx_runtime *runtime, const char *path,
                                   struct onnx_session **session, struct error *error);
 /* The same for a model in memory, which is borrowed until the session is closed; `name`
