@@ -61,3 +61,17 @@ def detector(width=64, height=48, classes=3, seed=1):
         ports += _port(12, name, ("batch", channels, height // 4, width // 4))
     graph += _block(2, "small") + _port(11, "pixels", ("batch", 3, height, width)) + ports
     return _number(1, 8) + _block(7, graph) + _block(8, _number(2, 13))
+
+
+def glance(width, height):
+    """A model that looks at the largest number of each channel alone: "pixels" (batch, 3,
+    height, width) to "boxes" (batch, 1, 6), read by the head end_to_end."""
+    graph = _node("GlobalMaxPool", ("pixels",), "most")
+    graph += _node("Concat", ("most", "most"), "twice", _block(
+        5, _block(1, "axis") + _number(3, 1) + _number(20, 2)))
+    shape = _number(1, 3) + _number(2, 7) + _block(8, "shape") + _block(
+        9, array.array("q", (0, 1, 6)).tobytes())
+    graph += _block(5, shape) + _node("Reshape", ("twice", "shape"), "boxes")
+    graph += (_block(2, "glance") + _port(11, "pixels", ("batch", 3, height, width))
+              + _port(12, "boxes", ("batch", 1, 6)))
+    return _number(1, 8) + _block(7, graph) + _block(8, _number(2, 13))
