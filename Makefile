@@ -182,9 +182,12 @@ run-images: ## install, build, fetch photos and a detector once, and annotate th
 	@./millrace export data/annotate-photos.job --format tar --out data/photos-tar --force
 	@mkdir -p data/photos-drawn
 	@tar -xf data/photos-tar/000000.tar -C data/photos-drawn --wildcards '*.jpg'
+	@./millrace export data/annotate-photos.job --format contact-sheet \
+	  --classes pipelines/face.names --out data/photos-sheet --force
 	@echo; echo 'Faces that were found (./millrace show data/annotate-photos.job prints all):'
 	@./millrace show data/annotate-photos.job | sed "s/, \"drawn\".*/}/" | cut -c 1-150 | fold -w 78
-	@echo; echo 'data/photos.json has them in COCO format; look at data/photos-drawn/*.jpg.'
+	@echo; echo 'data/photos.json has them in COCO format, data/photos-drawn the pictures. Look at'
+	@echo 'data/photos-sheet/000000.html.'
 
 test: ## install, build and run every test
 	@tests/tools/install_packages 'make test' build test npm

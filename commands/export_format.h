@@ -36,6 +36,8 @@ struct export_options {
     const char *boxes;       /* column of boxes; "boxes" when left out */
     const char *classes;     /* path of a file with the names of classes */
     const char *image_id;    /* "stem" or a column; NULL: images are numbered */
+    const char *picture;     /* column of pictures; NULL: the usual ones */
+    const char *pictures;    /* folder of the files that keys name; NULL: the column */
     const char *image_root;  /* put before keys, which then are parts of a URL */
     enum export_nulls nulls; /* what becomes of images without a list of boxes */
     int voc_base;            /* the first pixel's number: 1 or 0 */
@@ -123,7 +125,8 @@ struct export_format {
 
 extern const struct export_format export_jsonl, export_megatron, export_datatrove,
     export_npy, export_mds, export_tar, export_coco, export_coco_dataset, export_yolo,
-    export_voc, export_labelme, export_label_studio, export_cvat, export_megadetector;
+    export_voc, export_labelme, export_label_studio, export_cvat, export_megadetector,
+    export_contact_sheet;
 /* NULL-terminated. */
 extern const struct export_format *const export_formats[];
 
@@ -136,6 +139,7 @@ struct export_fill {
     uint32_t file;
     uint64_t size, side, records, tokens; /* in it so far */
     uint64_t all_records;                 /* in all files */
+    uint64_t head; /* bytes of each file that stand before its records; in size, too */
 };
 /* Add the next record; with is_new at the beginning of another file. Goes on with the
  * latest span or begins one. */

@@ -14,11 +14,10 @@
 enum { FORMATS_MAX = 32, THREADS_MAX = 256, THREADS_INITIAL_MAX = 8, HINT_SIZE = 300 };
 
 const struct export_format *const export_formats[] = {
-    &export_jsonl, &export_megatron,     &export_datatrove,
-    &export_npy,   &export_mds,          &export_tar,
-    &export_coco,  &export_coco_dataset, &export_yolo,
-    &export_voc,   &export_labelme,      &export_label_studio,
-    &export_cvat,  &export_megadetector, NULL};
+    &export_jsonl, &export_megatron,     &export_datatrove,     &export_npy,
+    &export_mds,   &export_tar,          &export_coco,          &export_coco_dataset,
+    &export_yolo,  &export_voc,          &export_labelme,       &export_label_studio,
+    &export_cvat,  &export_megadetector, &export_contact_sheet, NULL};
 
 /* ---- values ---- */
 
@@ -48,6 +47,24 @@ static enum error_code read_column(const char *name, const char *text,
     (void)name;
     (void)error;
     options->column = text;
+    return OK;
+}
+
+static enum error_code read_picture(const char *name, const char *text,
+                                    struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->picture = text;
+    return OK;
+}
+
+static enum error_code read_pictures(const char *name, const char *text,
+                                     struct export_options *options, struct error *error)
+{
+    (void)name;
+    (void)error;
+    options->pictures = text;
     return OK;
 }
 
@@ -307,6 +324,10 @@ static const struct option_row rows[] = {
      "put this before the key, which then is percent-encoded as part of a URL"},
     {"--names", "RULE", read_names, false,
      "names of files: stem (default), the key without an image's extension; or full"},
+    {"--picture", "NAME", read_picture, false,
+     "column of the pictures (default: data, image or drawn, whichever is there)"},
+    {"--pictures", "FOLDER", read_pictures, false,
+     "take the pictures from files instead: this folder, and the key below it"},
     {"--scores", NULL, read_scores, false, "write the score behind each box"},
     {"--voc-base", "N", read_voc_base, false,
      "1 (default): pixels count from 1, both ends inside; 0: edges cut to whole numbers"},

@@ -35,7 +35,9 @@ void export_place_row(struct export_part *part, struct export_fill *fill, bool i
     }
     if (is_new)
         *fill = (struct export_fill){.file = fill->file + 1,
-                                     .all_records = fill->all_records};
+                                     .size = fill->head,
+                                     .all_records = fill->all_records,
+                                     .head = fill->head};
     if (is_new || !span) {
         next.file = fill->file;
         next.offset = fill->size;

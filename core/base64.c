@@ -1,7 +1,9 @@
-/* base64.c - read base64 (RFC 4648, with padding) */
+/* base64.c - read and write base64 (RFC 4648, with padding) */
 #include "core/base64.h"
 
 #include <stdint.h>
+
+#include "core/bytes.h"
 
 enum { NOT_A_DIGIT = 64 };
 
@@ -38,4 +40,21 @@ bool base64_decode(const unsigned char *text, size_t size, unsigned char *out,
         return false;
     *out_size = written;
     return true;
+}
+
+void base64_put(const void *data, size_t size, struct bytes *out)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *at = data;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t group = (uint32_t)at[i] << 16;
+        group |= left > 1 ? (uint32_t)at[i + 1] << 8 : 0;
+        group |= left > 2 ? at[i + 2] : 0;
+        const char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
+                              left > 1 ? digits[group >> 6 & 63] : '=',
+                              left > 2 ? digits[group & 63] : '='};
+        bytes_put(out, four, 4);
+    }
 }

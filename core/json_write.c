@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/bytes.h"
 #include "core/unicode.h"
 
@@ -124,20 +125,8 @@ void json_put_i64(int64_t value, struct bytes *out)
 
 void json_put_base64(const void *data, size_t size, struct bytes *out)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *at = data;
     bytes_put_u8(out, '"');
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        uint32_t group = (uint32_t)at[i] << 16;
-        group |= left > 1 ? (uint32_t)at[i + 1] << 8 : 0;
-        group |= left > 2 ? at[i + 2] : 0;
-        const char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                              left > 1 ? digits[group >> 6 & 63] : '=',
-                              left > 2 ? digits[group & 63] : '='};
-        bytes_put(out, four, 4);
-    }
+    base64_put(data, size, out);
     bytes_put_u8(out, '"');
 }
 

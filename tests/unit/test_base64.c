@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "core/base64.h"
+#include "core/bytes.h"
 
 static bool decode(const char *text, unsigned char *out, size_t *size)
 {
     return base64_decode((const unsigned char *)text, strlen(text), out, size);
 }
 
-static void the_vectors_of_the_standard_are_read(void **state)
+static void the_vectors_of_the_standard_are_read_and_written(void **state)
 {
     (void)state;
     static const char *const vectors[][2] = {
@@ -31,6 +32,12 @@ static void the_vectors_of_the_standard_are_read(void **state)
         assert_true(decode(vectors[i][0], out, &size));
         assert_int_equal(size, strlen(vectors[i][1]));
         assert_memory_equal(out, vectors[i][1], size);
+        struct bytes text = {0};
+        base64_put(vectors[i][1], strlen(vectors[i][1]), &text);
+        assert_int_equal(text.size, strlen(vectors[i][0]));
+        if (text.size > 0)
+            assert_memory_equal(text.data, vectors[i][0], text.size);
+        bytes_clear(&text);
     }
 }
 
@@ -66,7 +73,7 @@ static void what_is_not_base64_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_vectors_of_the_standard_are_read),
+        cmocka_unit_test(the_vectors_of_the_standard_are_read_and_written),
         cmocka_unit_test(every_digit_has_its_value),
         cmocka_unit_test(what_is_not_base64_is_refused),
     };
