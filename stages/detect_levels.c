@@ -168,6 +168,12 @@ static void set_rule(const struct detect_options *options,
                             tile->overlap, tile->overlap, &view->rule);
 }
 
+/* A tile that is all of the picture may overlap wholly. */
+static uint32_t step_of(uint32_t side, uint32_t overlap)
+{
+    return side > overlap ? side - overlap : 1;
+}
+
 static enum error_code refuse_size(const struct scale *scale, struct image_fault *fault)
 {
     fault->reason = "too_many_pixels";
@@ -225,8 +231,8 @@ enum error_code detect_levels(const struct detect_options *options,
             !scaled_side(height, scales[i].factor, &view->height))
             return refuse_size(&scales[i], fault);
         set_rule(options, state, view);
-        level->step_x = view->rule.width - view->rule.overlap_x;
-        level->step_y = view->rule.height - view->rule.overlap_y;
+        level->step_x = step_of(view->rule.width, view->rule.overlap_x);
+        level->step_y = step_of(view->rule.height, view->rule.overlap_y);
         uint32_t across =
             view->width > view->rule.width ? view->width - view->rule.width : 0;
         level->columns = tile_number(across, level->step_x) + 1;

@@ -56,7 +56,8 @@ int main(int argc, char **argv)
         times[i] = clock_process_us() - begin_us;
     }
     qsort(times, rounds, sizeof *times, compare);
-    (void)printf("{\"cpu_ms\": %.4f}\n", (double)times[rounds / 2] / 1000);
+    size_t middle = rounds / 2;
+    (void)printf("{\"cpu_ms\": %.4f}\n", (double)times[middle] / 1000);
     free(pixels);
     free(out);
     return 0;

@@ -73,8 +73,9 @@ int main(int argc, char **argv)
     }
     qsort(cpu, (size_t)rounds, sizeof *cpu, compare);
     qsort(wall, (size_t)rounds, sizeof *wall, compare);
-    (void)printf("{\"cpu_ms\": %.4f, \"wall_ms\": %.4f}\n",
-                 (double)cpu[rounds / 2] / 1000, (double)wall[rounds / 2] / 1000);
+    size_t middle = (size_t)rounds / 2;
+    (void)printf("{\"cpu_ms\": %.4f, \"wall_ms\": %.4f}\n", (double)cpu[middle] / 1000,
+                 (double)wall[middle] / 1000);
     onnx_session_close(session);
     onnx_runtime_close(runtime);
     return 0;

@@ -316,6 +316,35 @@ static void batches_do_not_show(void **state)
     }
 }
 
+/* ---- pyramids ---- */
+
+static void views_follow_the_pictures_size(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        uint32_t width, height;
+        int64_t views;
+    } cases[] = {
+        /* 4 by 4 tiles, 2 by 2 at half size, and the whole. */
+        {"pyramid: {factor: 0.5, smallest: 4}, tile: {overlap: 0}", 8, 16, 16 + 4 + 1},
+        {"pyramid: {factor: 0.5, smallest: 4, from: 0.5}, tile: {overlap: 0}", 8, 16, 5},
+        {"pyramid: {factor: 0.5, smallest: 99}, tile: {overlap: 0}", 8, 16, 16 + 1},
+        {"scales: [2], tile: {overlap: 0}, full_image: false", 4, 4, 4 * 2},
+        /* One tile that shows all of it stands for the whole, too. */
+        {"tile: {auto: true}", 300, 200, 1},
+        {"tile: {width: 300, height: 200}", 300, 200, 1},
+        {"tile: {width: 299, height: 200}", 300, 200, 2 + 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct one_stage one;
+        struct canvas canvas = canvas_make(cases[i].width, cases[i].height);
+        run_canvases(&one, cases[i].more, &canvas, 1);
+        assert_int_equal(views_of(&one, 0), cases[i].views);
+        one_stage_close(&one);
+    }
+}
+
 /* ---- coarse to fine ---- */
 
 static void a_finer_scale_is_looked_at_where_there_is_reason(void **state)
@@ -549,6 +578,7 @@ int main(void)
         cmocka_unit_test(wanted_classes_and_best_boxes_alone),
         cmocka_unit_test(sizes_count_at_their_scales),
         cmocka_unit_test(batches_do_not_show),
+        cmocka_unit_test(views_follow_the_pictures_size),
         cmocka_unit_test(a_finer_scale_is_looked_at_where_there_is_reason),
         cmocka_unit_test(numbers_that_are_none_cost_their_record),
         cmocka_unit_test(files_are_turned_and_bad_ones_refused),
