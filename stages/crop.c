@@ -18,8 +18,9 @@ struct options {
     const char *boxes, *into;
     struct real_list classes;
     double margin, min_score;
-    int64_t min_side, max_objects, width, height, quality;
-    int fit, filter, output;
+    int64_t min_side, max_objects, width, height;
+    int fit, filter;
+    struct picture_options made;
     bool enlarge;
 };
 
@@ -115,19 +116,7 @@ static const struct option_spec option_table[] = {
      .initial = "bilinear",
      .choices = filters,
      .help = "How pixels are weighed: see the stage resize"},
-    {.name = "output",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(struct options, output),
-     .initial = "jpeg",
-     .choices = picture_output_choices,
-     .help = "pixels: a column image<u8>; jpeg, png: a column of bytes, files"},
-    {.name = "quality",
-     .type = OPTION_INT,
-     .offset = offsetof(struct options, quality),
-     .initial = "90",
-     .min = 1,
-     .max = 100,
-     .help = "Of output jpeg"},
+    PICTURE_OPTIONS(struct options, made, "jpeg"),
     {.name = "into",
      .type = OPTION_TEXT,
      .offset = offsetof(struct options, into),
@@ -142,24 +131,18 @@ static enum error_code plan(const void *raw, struct schema *schema,
     static const char *const taken[] = {"key", "source", "box", "class", "score"};
     enum error_code code =
         image_stage_plan(&options->common, schema, place, "crop", error);
+    if (code == OK)
+        code = image_stage_need_boxes(options->boxes, schema, place, "crop", error);
     if (code != OK)
         return code;
-    const struct schema_field *boxes = schema_find(schema, options->boxes);
-    if (!boxes || boxes->type != COLUMN_LIST_BOX)
-        return error_set_at(error, stage_option_position(place, "boxes"),
-                            boxes
-                                ? "stage crop needs column \"%s\" to be list<box>"
-                                : "stage crop needs column \"%s\", which nothing before "
-                                  "it makes",
-                            options->boxes);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (strcmp(options->into, taken[i]) == 0 || options->into[0] == 0)
             return error_set_at(error, stage_option_position(place, "into"),
                                 "\"into\" must be the name of a column other than key, "
                                 "source, box, class and score");
     *schema = (struct schema){.fields = {schema->fields[0]}, .count = 1};
-    code =
-        schema_put(schema, options->into, picture_output_type(options->output), 0, error);
+    code = schema_put(schema, options->into, picture_output_type(options->made.output), 0,
+                      error);
     if (code == OK)
         code = schema_put(schema, "source", COLUMN_UTF8, 0, error);
     if (code == OK)
@@ -175,8 +158,7 @@ static enum error_code open_crop(struct stage *self, struct error *error)
     const struct options *options = self->options;
     (void)error;
     state->rules = image_stage_rules(&options->common);
-    state->made = (struct picture_column){.output = options->output,
-                                          .quality = (int)options->quality};
+    state->made = (struct picture_column){.options = options->made};
     return OK;
 }
 

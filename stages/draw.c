@@ -17,8 +17,8 @@ struct options {
     struct image_common common;
     const char *boxes, *landmarks, *classes, *into;
     double min_score;
-    int64_t width, quality;
-    int output;
+    int64_t width;
+    struct picture_options made;
     bool labels;
 };
 
@@ -67,19 +67,7 @@ static const struct option_spec option_table[] = {
      .min = 0,
      .max = 1000,
      .help = "Of the lines, in pixels; 0: as suits the picture"},
-    {.name = "output",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(struct options, output),
-     .initial = "jpeg",
-     .choices = picture_output_choices,
-     .help = "pixels: a column image<u8>; jpeg, png: a column of bytes, files"},
-    {.name = "quality",
-     .type = OPTION_INT,
-     .offset = offsetof(struct options, quality),
-     .initial = "90",
-     .min = 1,
-     .max = 100,
-     .help = "Of output jpeg"},
+    PICTURE_OPTIONS(struct options, made, "jpeg"),
     {.name = "into",
      .type = OPTION_TEXT,
      .offset = offsetof(struct options, into),
@@ -93,16 +81,10 @@ static enum error_code plan(const void *raw, struct schema *schema,
     const struct options *options = raw;
     enum error_code code =
         image_stage_plan(&options->common, schema, place, "draw", error);
+    if (code == OK)
+        code = image_stage_need_boxes(options->boxes, schema, place, "draw", error);
     if (code != OK)
         return code;
-    const struct schema_field *boxes = schema_find(schema, options->boxes);
-    if (!boxes || boxes->type != COLUMN_LIST_BOX)
-        return error_set_at(error, stage_option_position(place, "boxes"),
-                            boxes
-                                ? "stage draw needs column \"%s\" to be list<box>"
-                                : "stage draw needs column \"%s\", which nothing before "
-                                  "it makes",
-                            options->boxes);
     const struct schema_field *points = schema_find(schema, options->landmarks);
     if (points && points->type != COLUMN_LIST_F32)
         return error_set_at(error, stage_option_position(place, "landmarks"),
@@ -111,7 +93,7 @@ static enum error_code plan(const void *raw, struct schema *schema,
     if (strcmp(options->into, "key") == 0 || options->into[0] == 0)
         return error_set_at(error, stage_option_position(place, "into"),
                             "\"into\" must be the name of a column other than key");
-    return schema_put(schema, options->into, picture_output_type(options->output), 0,
+    return schema_put(schema, options->into, picture_output_type(options->made.output), 0,
                       error);
 }
 
@@ -120,8 +102,7 @@ static enum error_code open_draw(struct stage *self, struct error *error)
     struct state *state = self->state;
     const struct options *options = self->options;
     state->rules = image_stage_rules(&options->common);
-    state->made = (struct picture_column){.output = options->output,
-                                          .quality = (int)options->quality};
+    state->made = (struct picture_column){.options = options->made};
     return class_names_open(options->classes, &state->names, error);
 }
 

@@ -38,6 +38,20 @@ enum error_code image_stage_plan(const struct image_common *common,
     return OK;
 }
 
+enum error_code image_stage_need_boxes(const char *name, const struct schema *schema,
+                                       const struct stage_place *place, const char *stage,
+                                       struct error *error)
+{
+    const struct schema_field *boxes = schema_find(schema, name);
+    if (boxes && boxes->type == COLUMN_LIST_BOX)
+        return OK;
+    return error_set_at(
+        error, stage_option_position(place, "boxes"),
+        boxes ? "stage %s needs column \"%s\" to be list<box>"
+              : "stage %s needs column \"%s\", which nothing before it makes",
+        stage, name);
+}
+
 struct image_rules image_stage_rules(const struct image_common *common)
 {
     struct image_rules rules = {.max_pixels = (uint64_t)common->max_pixels,

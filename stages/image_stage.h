@@ -60,6 +60,10 @@ enum error_code image_stage_plan(const struct image_common *common,
                                  const struct schema *schema,
                                  const struct stage_place *place, const char *stage,
                                  struct error *error);
+/* Check that a column of boxes is there, named by option "boxes". */
+enum error_code image_stage_need_boxes(const char *name, const struct schema *schema,
+                                       const struct stage_place *place, const char *stage,
+                                       struct error *error);
 struct image_rules image_stage_rules(const struct image_common *common);
 
 /* A picture of a column, row by row, whether it is a file or pixels. */

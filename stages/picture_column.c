@@ -45,13 +45,14 @@ enum error_code picture_column_put(struct picture_column *column,
 {
     struct error error = {0};
     enum error_code code = OK;
-    if (column->output == PICTURE_PIXELS) {
+    if (column->options.output == PICTURE_PIXELS) {
         bytes_put(&column->data, pixels, (size_t)width * height * 3);
     } else {
-        code = column->output == PICTURE_JPEG
-                   ? image_encode_jpeg(pixels, width, height, column->quality,
-                                       &column->file, &error)
-                   : image_encode_png(pixels, width, height, &column->file, &error);
+        code =
+            column->options.output == PICTURE_JPEG
+                ? image_encode_jpeg(pixels, width, height, (int)column->options.quality,
+                                    &column->file, &error)
+                : image_encode_png(pixels, width, height, &column->file, &error);
         if (code == OK)
             bytes_put(&column->data, column->file.data, column->file.size);
     }
@@ -94,10 +95,10 @@ enum error_code picture_column_finish(struct picture_column *column, const char 
                                       struct arena *arena, struct column *made,
                                       struct error *error)
 {
-    bool is_pixels = column->output == PICTURE_PIXELS;
+    bool is_pixels = column->options.output == PICTURE_PIXELS;
     uint64_t *offsets = move(&column->ends, sizeof *offsets, arena);
     *made = (struct column){.name = name,
-                            .type = picture_output_type(column->output),
+                            .type = picture_output_type(column->options.output),
                             .offsets = offsets,
                             .data = move(&column->data, 0, arena),
                             .shapes = move(&column->shapes, 0, arena)};

@@ -2,6 +2,7 @@
 #ifndef STAGES_PICTURE_COLUMN_H
 #define STAGES_PICTURE_COLUMN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/batch.h"
@@ -16,10 +17,27 @@ enum picture_output { PICTURE_PIXELS, PICTURE_JPEG, PICTURE_PNG };
 extern const char *const picture_output_choices[]; /* "pixels", "jpeg", "png" */
 enum column_type picture_output_type(int output);
 
-/* {0} is an empty one; set output and quality. Everything in it is owned. */
+/* Options of stages that make pictures: `member` of their own struct `type`. */
+struct picture_options {
+    int output; /* enum picture_output */
+    int64_t quality;
+};
+#define PICTURE_OPTIONS(type_, member, usual)                                          \
+    {.name = "output",                                                                 \
+     .type = OPTION_CHOICE,                                                            \
+     .offset = offsetof(type_, member) + offsetof(struct picture_options, output),     \
+     .initial = (usual),                                                               \
+     .choices = picture_output_choices,                                                \
+     .help = "pixels: a column image<u8>; jpeg, png: a column of bytes, files"},       \
+    {                                                                                  \
+        .name = "quality", .type = OPTION_INT,                                         \
+        .offset = offsetof(type_, member) + offsetof(struct picture_options, quality), \
+        .initial = "90", .min = 1, .max = 100, .help = "Of output jpeg"                \
+    }
+
+/* {0} is an empty one; set the options. Everything else in it is owned. */
 struct picture_column {
-    int output;  /* enum picture_output */
-    int quality; /* of JPEG */
+    struct picture_options options;
     struct bytes data, ends, shapes, file;
 };
 

@@ -13,9 +13,10 @@ enum { BAND = 16, SIDE_MAX = 65535, KEPT = 64 << 20 };
 
 struct options {
     struct image_common common;
-    int64_t width, height, quality;
+    int64_t width, height;
     double scale;
-    int fit, filter, output;
+    int fit, filter;
+    struct picture_options made;
     bool enlarge, draft;
     const char *into;
 };
@@ -81,19 +82,7 @@ static const struct option_spec option_table[] = {
      .help =
          "Decode a JPEG at a half, a quarter or an eighth when that is still twice the "
          "size wanted: much faster, hardly to be seen"},
-    {.name = "output",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(struct options, output),
-     .initial = "pixels",
-     .choices = picture_output_choices,
-     .help = "pixels: a column image<u8>; jpeg, png: a column of bytes, files"},
-    {.name = "quality",
-     .type = OPTION_INT,
-     .offset = offsetof(struct options, quality),
-     .initial = "90",
-     .min = 1,
-     .max = 100,
-     .help = "Of output jpeg"},
+    PICTURE_OPTIONS(struct options, made, "pixels"),
     {.name = "into",
      .type = OPTION_TEXT,
      .offset = offsetof(struct options, into),
@@ -119,7 +108,7 @@ static enum error_code plan(const void *raw, struct schema *schema,
     if (strcmp(options->into, "key") == 0 || options->into[0] == 0)
         return error_set_at(error, stage_option_position(place, "into"),
                             "\"into\" must be the name of a column other than key");
-    return schema_put(schema, options->into, picture_output_type(options->output), 0,
+    return schema_put(schema, options->into, picture_output_type(options->made.output), 0,
                       error);
 }
 
@@ -129,8 +118,7 @@ static enum error_code open_resize(struct stage *self, struct error *error)
     const struct options *options = self->options;
     (void)error;
     state->rules = image_stage_rules(&options->common);
-    state->made = (struct picture_column){.output = options->output,
-                                          .quality = (int)options->quality};
+    state->made = (struct picture_column){.options = options->made};
     return OK;
 }
 
