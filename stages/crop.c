@@ -263,6 +263,20 @@ static enum error_code cut_object(struct state *state, const struct options *opt
                               fault);
 }
 
+/* However many boxes there are: each may be the whole picture. */
+static enum error_code check_memory(const struct state *state, size_t taken,
+                                    struct image_fault *fault)
+{
+    if (taken <= state->rules.memory)
+        return OK;
+    fault->reason = "needs_memory";
+    (void)snprintf(fault->detail, sizeof fault->detail,
+                   "the picture's objects take more than memory, %llu MiB: set "
+                   "max_objects, or width and height, or more memory",
+                   (unsigned long long)(state->rules.memory >> 20));
+    return ERROR_RECORD;
+}
+
 static enum error_code cut_objects(struct state *state, const struct options *options,
                                    uint32_t row, const struct picture *picture,
                                    struct image_fault *fault)
@@ -270,6 +284,7 @@ static enum error_code cut_objects(struct state *state, const struct options *op
     const struct column *column = batch_column(state->in, options->boxes);
     const struct box *boxes = column_row(column, row);
     size_t count = (size_t)column_row_length(column, row), cut = 0;
+    size_t before = state->made.data.size;
     size_t bad = box_find_bad(boxes, count, fault->detail, sizeof fault->detail);
     if (bad < count) {
         fault->reason = "bad_box";
@@ -283,6 +298,8 @@ static enum error_code cut_objects(struct state *state, const struct options *op
             (options->max_objects > 0 && cut == (uint64_t)options->max_objects))
             continue;
         enum error_code code = cut_object(state, options, picture, &part, fault);
+        if (code == OK)
+            code = check_memory(state, state->made.data.size - before, fault);
         if (code != OK)
             return code;
         struct cut_object object = {boxes[i], row, (uint32_t)i + 1};

@@ -314,6 +314,22 @@ static void objects_must_fit_in_memory(void **state)
     one_stage_close(&one);
 }
 
+/* 7,200 bytes each: 145 fit in 1 MiB, 146 do not; the record before is not touched. */
+static void objects_together_must_fit_in_memory(void **state)
+{
+    (void)state;
+    enum { FITTING = (1 << 20) / (WIDTH * HEIGHT * 3) };
+    struct one_stage one;
+    struct box boxes[2 * FITTING + 1];
+    for (size_t i = 0; i < 2 * FITTING + 1; i++)
+        boxes[i] = (struct box){0, 0, WIDTH, HEIGHT, 1, 0};
+    run_boxes(&one, &stage_crop, "{output: pixels, memory: 1MiB}", boxes,
+              (uint32_t[]){FITTING, FITTING + 1}, 2);
+    assert_int_equal(one.outcome.account.quarantined.records, 1);
+    assert_int_equal(one.outcome.batches[0]->count, FITTING);
+    one_stage_close(&one);
+}
+
 /* ---- files ---- */
 
 /* Of a picture that EXIF turns: boxes are those of the upright one. */
@@ -415,6 +431,7 @@ int main(void)
         cmocka_unit_test(boxes_outside_are_not_named),
         cmocka_unit_test(labels_stand_above_or_inside),
         cmocka_unit_test(objects_must_fit_in_memory),
+        cmocka_unit_test(objects_together_must_fit_in_memory),
         cmocka_unit_test(scores_decide_and_points_are_dots),
         cmocka_unit_test(boxes_that_are_none_cost_their_record),
         cmocka_unit_test(objects_are_cut_out_to_the_pixel),
