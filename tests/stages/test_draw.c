@@ -232,6 +232,22 @@ static void boxes_that_are_none_cost_their_record(void **state)
     }
 }
 
+/* "person" must not read "Person": letters without a stem above stay below the line of x. */
+static void small_letters_are_small(void **state)
+{
+    (void)state;
+    static const char small[] = "acegmnopqrsuvwxyz";
+    for (size_t i = 0; i + 1 < sizeof small; i++) {
+        unsigned char pixels[3 * PAINT_FIELD_WIDTH * PAINT_FIELD_HEIGHT] = {0};
+        struct canvas canvas = {pixels, PAINT_FIELD_WIDTH, PAINT_FIELD_HEIGHT};
+        paint_text(&canvas, 0, 0, 1, &small[i], 1, (struct colour){255, 255, 255},
+                   (struct colour){0, 0, 0});
+        for (size_t at = 0; at < 3 * PAINT_FIELD_WIDTH * 3; at++)
+            assert_int_equal(pixels[at], 0);
+        assert_non_null(memchr(pixels, 255, sizeof pixels));
+    }
+}
+
 /* ---- crop ---- */
 
 static void expect_crop(const struct column *made, uint32_t row, uint32_t x, uint32_t y,
@@ -432,6 +448,7 @@ int main(void)
         cmocka_unit_test(labels_stand_above_or_inside),
         cmocka_unit_test(objects_must_fit_in_memory),
         cmocka_unit_test(objects_together_must_fit_in_memory),
+        cmocka_unit_test(small_letters_are_small),
         cmocka_unit_test(scores_decide_and_points_are_dots),
         cmocka_unit_test(boxes_that_are_none_cost_their_record),
         cmocka_unit_test(objects_are_cut_out_to_the_pixel),
